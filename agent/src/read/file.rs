@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub struct OpenFile {
     file: File,
     /// Not on a local disk, so every touch may hang.
     pub is_remote: bool,
+    /// Number of the device that it lies on, so that mounts can be kept apart.
+    pub device: u64,
     pub archive: Option<Archive>,
 }
 
@@ -64,7 +66,8 @@ impl OpenFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let is_remote = is_remote(&file);
-        Ok(Self { file, is_remote, archive: None })
+        let device = file.metadata()?.dev();
+        Ok(Self { file, is_remote, device, archive: None })
     }
 
     pub fn stat(&self) -> io::Result<Stat> {

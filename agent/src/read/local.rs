@@ -113,7 +113,7 @@ impl LocalFiles {
 
     fn read_in_pool(&self, source: SourceToken, handle: Shared, offset: u64, len: usize) {
         let (done, wake) = (self.done.clone(), self.wake.clone());
-        let lane = if handle.is_remote { PathBuf::from("remote/x") } else { PathBuf::from("x/x") };
+        let lane = PathBuf::from(format!("device {}/file", handle.device));
         let job = move || {
             let mut buffer = PageBuffer::with_len(len);
             let read = match &handle.archive {
