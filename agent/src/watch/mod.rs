@@ -3,7 +3,17 @@
 //! owns:  rungs (inotify here; the kernel's slots fit in beside it), the sweep
 //! never: decides correctness: a sweep finds what no signal announced, and counts it
 
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::core::SourceToken;
+
+mod counters;
+
+pub use counters::Counters;
 
 /// A source has news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,4 +22,104 @@ pub struct News {
     /// A name in the directory came, went or changed: look at the directory, not only at the
     /// open file.
     pub names: bool,
+}
+
+/// What the watcher saw of a container's directory before anyone asked.
+///
+/// Files are read and opened at once: a container that removes itself (`--rm`) is gone within
+/// milliseconds of its end, and only a descriptor that was opened earlier can still be drained.
+#[derive(Debug)]
+pub struct Sighting {
+    /// 64 hex digits.
+    pub id: String,
+    pub dir: PathBuf,
+    /// The directory is gone.
+    pub gone: bool,
+    /// `config.v2.json` and `hostconfig.json` as they were at this moment, if they could be read.
+    pub config: Option<Vec<u8>>,
+    pub host_config: Option<Vec<u8>>,
+    /// Log files that appeared, open for reading, by their name at this moment.
+    pub opened: Vec<(String, File)>,
+}
+
+pub type NewsFn = Arc<dyn Fn(News) + Send + Sync>;
+pub type SightingFn = Arc<dyn Fn(Sighting) + Send + Sync>;
+
+/// Whom the watcher calls, on its own thread: neither may block.
+#[derive(Clone)]
+pub struct Listeners {
+    pub news: NewsFn,
+    pub sighting: SightingFn,
+}
+
+#[derive(Clone, Debug)]
+pub struct WatchSettings {
+    /// Containers directories (`<docker root>/containers`), resolved, as the agent can open them.
+    pub roots: Vec<PathBuf>,
+    /// How often the floor looks at each followed file; stretched when there are very many.
+    pub sweep_interval: Duration,
+    /// How often the names below the roots are compared with what is watched.
+    pub rescan_interval: Duration,
+    /// While there is news, the kernel's queue is drained once per this time.
+    pub busy_tick: Duration,
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self {
+            roots: Vec::new(),
+            sweep_interval: Duration::from_secs(2),
+            rescan_interval: Duration::from_secs(5),
+            busy_tick: Duration::from_millis(5),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// No inotify instance and no way to wait: `fs.inotify.max_user_instances` or descriptors.
+    #[error("cannot set up the watcher: {0}")]
+    Setup(#[source] io::Error),
+    #[error("cannot start the watcher's thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// The one watcher thread.
+pub struct Watcher {
+    counters: Counters,
+}
+
+impl Watcher {
+    pub fn start(settings: WatchSettings, listeners: Listeners) -> Result<Self, WatchError> {
+        let _ = (settings, listeners);
+        Ok(Self { counters: Counters::default() })
+    }
+
+    /// Watches a further containers directory.
+    pub fn add_root(&self, root: &Path) {
+        let _ = root;
+    }
+
+    /// From now on, changes of `current_name*` in `dir` are news of `source`. The first news
+    /// comes at once: what was written before nobody announced.
+    pub fn follow(&self, source: SourceToken, dir: PathBuf, current_name: String) {
+        let _ = (source, dir, current_name);
+    }
+
+    pub fn unfollow(&self, source: SourceToken) {
+        let _ = source;
+    }
+
+    /// The worker has taken the news of `source` and looks now: to be called *before* it reads,
+    /// so that what comes later is announced again.
+    pub fn seen(&self, source: SourceToken) {
+        let _ = source;
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(self) {}
 }
