@@ -6,8 +6,6 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use super::elasticsearch::{self, Elasticsearch};
 use super::error::ConfigError;
 use super::file::{self, File};
@@ -19,6 +17,7 @@ use super::values::{
     socket_path, target_name, zone,
 };
 use crate::core::limits;
+use crate::encode::Zone;
 
 /// Everything that can be set, checked once.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +30,7 @@ pub struct Config {
     pub collect: Collect,
     /// Where containers go that declare no target.
     pub target: String,
+    /// In which a record's time decides its daily index.
     pub target_zone: Zone,
     pub shape: Shape,
     pub event_bytes_max: usize,
@@ -68,14 +68,6 @@ pub struct Collect {
 pub enum Stdout {
     All,
     Declared,
-}
-
-/// The zone in which a record's time decides its daily index.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Zone {
-    /// As written: `UTC`, `local`, `Europe/Berlin`, `+08:00`.
-    pub name: String,
-    pub zone: TimeZone,
 }
 
 /// The names of fields in a document.
@@ -220,9 +212,7 @@ pub(super) fn check(
         target: reader
             .value("target", target.as_ref(), target_name)?
             .unwrap_or_else(|| "sluice".to_owned()),
-        target_zone: reader
-            .value("target_zone", target_zone.as_ref(), zone)?
-            .unwrap_or_else(|| Zone { name: "UTC".to_owned(), zone: TimeZone::UTC }),
+        target_zone: reader.value("target_zone", target_zone.as_ref(), zone)?.unwrap_or(Zone::Utc),
         shape: reader
             .choice("shape", shape.as_ref(), &[("ecs", Shape::Ecs), ("pilot", Shape::Pilot)])?
             .unwrap_or(Shape::Ecs),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::reference::KEYS;
 use super::*;
+use crate::encode::Zone;
 
 fn surroundings() -> Surroundings {
     let variables = [("ES", "es1:9200,https://es2"), ("N", "3"), ("PW", "s3cret")];
@@ -67,7 +68,7 @@ fn every_key_is_understood() {
     assert_eq!(config.collect.stdout, Stdout::Declared);
     assert_eq!(config.collect.labels, ["com.a.*", "b"]);
     assert_eq!(config.target, "logs");
-    assert_eq!(config.target_zone.name, "+08:00");
+    assert_eq!(config.target_zone, Zone::Fixed { seconds: 8 * 3600 });
     assert_eq!(config.shape, Shape::Pilot);
     assert_eq!(config.event_bytes_max, 1 << 20);
     assert_eq!(config.partial_timeout, Duration::from_secs(2));
@@ -186,7 +187,7 @@ fn values_that_do_not_fit_name_the_way_out() {
         "target: Logs",
         "target: .hidden",
         "target_zone: Mars/Olympus",
-        "target_zone: '+8'",
+        "target_zone: '+8:75'",
         "event_bytes_max: 1KiB",
         "compression: {level: 10}",
         "state_dir: relative",

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use jiff::tz::{Offset, TimeZone};
-
-use super::checked::{ReadFrom, Zone};
+use super::checked::ReadFrom;
 use super::units;
+use crate::encode::Zone;
 
 /// `None` for the word `auto`.
 pub(super) fn auto_or<T>(
@@ -84,33 +83,9 @@ pub(super) fn target_name(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn zone(text: &str) -> Result<Zone, String> {
-    let zone = match text {
-        "UTC" | "utc" | "Z" => TimeZone::UTC,
-        "local" => TimeZone::system(),
-        fixed if fixed.starts_with(['+', '-']) => TimeZone::fixed(offset(fixed)?),
-        name => TimeZone::get(name).map_err(|_| {
-            "expected UTC, local, a name like Europe/Berlin or an offset like +08:00".to_owned()
-        })?,
-    };
-    Ok(Zone { name: text.to_owned(), zone })
-}
-
-fn offset(text: &str) -> Result<Offset, String> {
-    let parsed = || {
-        let (sign, digits) = text.split_at_checked(1)?;
-        let (hours, minutes) = digits.split_once(':')?;
-        let two = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
-        if !two(hours) || !two(minutes) {
-            return None;
-        }
-        let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-        if hours > 18 || minutes > 59 {
-            return None;
-        }
-        let seconds = hours * 3600 + minutes * 60;
-        Offset::from_seconds(if sign == "-" { -seconds } else { seconds }).ok()
-    };
-    parsed().ok_or_else(|| "expected an offset like +08:00 or -03:30".to_owned())
+    Zone::parse(text).map_err(|fault| {
+        format!("{fault}; expected UTC, local, a name like Europe/Berlin or an offset like +08:00")
+    })
 }
 
 pub(super) fn socket_path(text: &str) -> Result<PathBuf, String> {
