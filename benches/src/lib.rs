@@ -11,6 +11,8 @@
 //! The agent's tests and `cargo xtask` use the library in-process; `sluice-bench` is its command.
 
 #![forbid(unsafe_code)]
+// The configuration of a container is one long `json!`.
+#![recursion_limit = "256"]
 
 pub mod http;
 pub mod json;

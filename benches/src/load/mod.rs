@@ -5,5 +5,18 @@
 //! owns: the files it makes
 //! never: needs the network, so that it can run inside any container
 
+pub mod container;
+pub mod corpus;
 pub mod escape;
+pub mod json_file;
 pub mod ledger;
+pub mod source;
+pub mod stamp;
+pub mod text;
+
+pub use container::{ContainerDir, ContainerSpec, Mount, RunState};
+pub use json_file::{JsonFileOptions, JsonFileWriter, Stream};
+pub use ledger::{Ledger, Written};
+pub use source::LineSource;
+pub use stamp::{Clock, Stamp};
+pub use text::{Kind, Texts};
