@@ -3,11 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::core::Stream;
-use crate::encode::Rules;
-
-/// A day of the configured zone, as it stands in a target's name: `2026.11.25`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Day(pub [u8; 10]);
+use crate::encode::{Day, Rules};
 
 /// One dated fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +106,8 @@ mod tests {
     use super::*;
 
     fn day(text: &str) -> Day {
-        Day(text.as_bytes().try_into().unwrap())
+        let part = |at: usize| text[at..at + 2].parse().unwrap();
+        Day::from_date(2000 + i32::from(part(2)), part(5), part(8))
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod record;
 mod store;
 
 pub use committer::{Commit, Committer, CommitterCounters};
-pub use journal::{Day, Entry, Journal};
+pub use journal::{Entry, Journal};
 pub use ledger::Ledger;
 pub use lock::{LockError, StateLock};
 pub use record::{FileRecord, Lineage, RecordError, SourceRecord};

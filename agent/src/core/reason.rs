@@ -11,6 +11,8 @@ pub enum LossReason {
     DeletedBeforeOpen,
     /// A rotated file with unread bytes was gone at the next look.
     RotatedWhileAway,
+    /// Files were rotated through between two looks, and some may have come and gone unseen.
+    RotatedUnseen,
     /// The file shrank below the position; what lay between is gone.
     Truncated,
     /// The disk could not give the bytes back.
@@ -18,10 +20,11 @@ pub enum LossReason {
 }
 
 impl LossReason {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::RemovedWhileAway,
         Self::DeletedBeforeOpen,
         Self::RotatedWhileAway,
+        Self::RotatedUnseen,
         Self::Truncated,
         Self::ReadError,
     ];
@@ -31,6 +34,7 @@ impl LossReason {
             Self::RemovedWhileAway => "removed_while_away",
             Self::DeletedBeforeOpen => "deleted_before_open",
             Self::RotatedWhileAway => "rotated_while_away",
+            Self::RotatedUnseen => "rotated_unseen",
             Self::Truncated => "truncated",
             Self::ReadError => "read_error",
         }

@@ -17,14 +17,15 @@ mod first_line;
 mod local;
 mod pool;
 mod scan;
+mod start;
 
 pub use archive::Archive;
 pub use buffer::PageBuffer;
 pub use file::{FileId, OpenFile, Stat};
 pub use first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
-pub use local::{Cold, LocalFiles, ReadSettings};
+pub use local::{Cold, LocalFiles, ReadSettings, Wake};
 pub use pool::Pool;
-pub use scan::{Found, FoundKind, ScanJob, ScanResult, file_rank, scan};
+pub use scan::{Found, FoundKind, ScanJob, ScanResult, StartAt, file_rank, scan};
 
 use std::io;
 

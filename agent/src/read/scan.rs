@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::archive::Archive;
 use super::file::{FileId, OpenFile, Shared, Stat};
 use super::first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
+use super::start::start_offset;
 use crate::core::SourceToken;
 use crate::core::limits::FILES_PER_SOURCE_MAX;
 
@@ -22,6 +23,19 @@ pub struct ScanJob {
     pub known: Vec<FileId>,
     /// Files that somebody opened before their names could go; looked at first.
     pub opened: Vec<(String, File)>,
+    /// Where reading of a new file begins.
+    pub start: StartAt,
+}
+
+/// Where reading of a file begins that nothing is known of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    #[default]
+    Head,
+    /// Behind what stands there now.
+    End,
+    /// At the first record that is not older, in nanoseconds since the Unix epoch.
+    Since(i64),
 }
 
 /// What was found.
@@ -45,7 +59,14 @@ pub enum FoundKind<Handle> {
     /// Among the known ones of the job.
     Known,
     /// Opened.
-    New { handle: Handle, stat: Stat, first_line: FirstLine, is_archive: bool },
+    New {
+        handle: Handle,
+        stat: Stat,
+        first_line: FirstLine,
+        is_archive: bool,
+        /// Offset at which reading begins.
+        start: u64,
+    },
     /// There, and not to be had.
     Refused(String),
 }
@@ -65,8 +86,8 @@ pub fn file_rank(name: &str, current: &str) -> Option<u32> {
 
 /// Does the job. Blocks.
 pub fn scan(job: ScanJob) -> ScanResult<Shared> {
-    let ScanJob { source, directory, current, known, opened } = job;
-    let found = look(&directory, &current, &known, opened);
+    let ScanJob { source, directory, current, known, opened, start } = job;
+    let found = look(&directory, &current, &known, opened, start);
     ScanResult { source, found }
 }
 
@@ -79,8 +100,9 @@ fn look(
     current: &str,
     known: &[FileId],
     opened: Vec<(String, File)>,
+    start: StartAt,
 ) -> io::Result<Vec<Found<Shared>>> {
-    let mut files = Files { current, known, found: Vec::new() };
+    let mut files = Files { current, known, start, found: Vec::new() };
     for (name, file) in opened {
         files.add(name, |_| OpenFile::from_file(file));
     }
@@ -112,6 +134,7 @@ fn changed(directory: &Path) -> Option<(i64, i64)> {
 struct Files<'a> {
     current: &'a str,
     known: &'a [FileId],
+    start: StartAt,
     found: Vec<(u32, bool, Found<Shared>)>,
 }
 
@@ -120,7 +143,7 @@ impl Files<'_> {
         let Some(rank) = file_rank(&name, self.current) else { return };
         let is_archive = name.ends_with(".gz");
         let file = open(&name);
-        let Some(found) = examine(name, file, is_archive, self.known) else { return };
+        let Some(found) = examine(name, file, is_archive, self.known, self.start) else { return };
         // Seen before under another name: the later name is the one that it has now.
         match self.found.iter_mut().find(|(_, _, other)| other.id == found.id) {
             Some(other) => {
@@ -152,6 +175,7 @@ fn examine(
     file: io::Result<OpenFile>,
     is_archive: bool,
     known: &[FileId],
+    start: StartAt,
 ) -> Option<Found<Shared>> {
     let nowhere = FileId { inode: 0, birth_ns: 0 };
     let refused = |name: String, id, error: &io::Error| {
@@ -172,10 +196,15 @@ fn examine(
     if is_archive {
         file.archive = Some(Archive::default());
     }
-    match head(&file) {
-        Ok(first_line) => {
-            let kind =
-                FoundKind::New { handle: file.into(), stat, first_line, is_archive };
+    let looked = head(&file).and_then(|first_line| {
+        let whole = first_line != FirstLine::Unfinished;
+        let start = if whole { start_offset(&file, start)? } else { 0 };
+        Ok((first_line, start))
+    });
+    match looked {
+        Ok((first_line, start)) => {
+            let handle = file.into();
+            let kind = FoundKind::New { handle, stat, first_line, is_archive, start };
             Some(Found { name, id: stat.id, kind })
         }
         Err(error) => refused(name, stat.id, &error),
@@ -233,6 +262,7 @@ mod tests {
             current: "c-json.log".into(),
             known,
             opened: Vec::new(),
+            start: StartAt::Head,
         };
         let found = scan(job(Vec::new())).found.unwrap();
         let names: Vec<_> = found.iter().map(|found| found.name.as_str()).collect();
@@ -258,6 +288,7 @@ mod tests {
             current: "c-json.log".into(),
             known: Vec::new(),
             opened,
+            start: StartAt::Head,
         };
         assert_eq!(scan(job).found.unwrap().len(), 1);
     }
@@ -272,6 +303,7 @@ mod tests {
             current: "c-json.log".into(),
             known: Vec::new(),
             opened: Vec::new(),
+            start: StartAt::Head,
         };
         let found = scan(job).found.unwrap();
         assert!(matches!(found[0].kind, FoundKind::Refused(_)));

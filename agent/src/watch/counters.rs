@@ -4,6 +4,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::rung::RungName;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RungLabel {
     pub rung: &'static str,
@@ -64,5 +66,18 @@ impl Counters {
         registry.register("watch_wakeups", "Times the watcher woke", self.wakeups.clone());
         registry.register("watch_swept", "Files looked at by the sweep", self.swept.clone());
         registry.register("watch_watches", "Directories watched by inotify", self.watches.clone());
+    }
+
+    pub(super) fn count_news(&self, rung: RungName) {
+        self.news.get_or_create(&RungLabel { rung: rung.as_str() }).inc();
+    }
+
+    pub(super) fn count_missed(&self, rung: RungName, mount: &str) {
+        let label = MissedLabel { rung: rung.as_str(), mount: mount.to_owned() };
+        self.missed.get_or_create(&label).inc();
+    }
+
+    pub(super) fn set_followed(&self, rung: RungName, count: usize) {
+        self.followed.get_or_create(&RungLabel { rung: rung.as_str() }).set(count as i64);
     }
 }

@@ -5,15 +5,38 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::core::SourceToken;
+use crossbeam_channel::{Sender, bounded};
+use rustix::event::{EventfdFlags, eventfd};
 
+use crate::core::{SourceToken, limits};
+
+use announce::Announcer;
+use run::{Command, Loop};
+use rung::Log;
+
+mod announce;
 mod counters;
+mod inotify;
+mod mounts;
+mod open;
+mod roots;
+mod run;
+mod rung;
+mod sweep;
+#[cfg(test)]
+mod tests;
 
-pub use counters::Counters;
+pub use counters::{Counters, MissedLabel, RungLabel};
+pub use rung::RungName;
+
+/// Commands that may wait: each source can come and go once.
+const COMMANDS_MAX: usize = 2 * limits::SOURCES_MAX;
 
 /// A source has news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,36 +107,57 @@ pub enum WatchError {
     Thread(#[source] io::Error),
 }
 
-/// The one watcher thread.
+/// The one watcher thread. Shared as `Arc<Watcher>`; it ends with [`Watcher::stop`] or when the
+/// last share is dropped.
 pub struct Watcher {
+    announcer: Arc<Announcer>,
     counters: Counters,
+    /// `None` once it was told to end.
+    commands: Option<Sender<Command>>,
+    bell: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Watcher {
     pub fn start(settings: WatchSettings, listeners: Listeners) -> Result<Self, WatchError> {
-        let _ = (settings, listeners);
-        Ok(Self { counters: Counters::default() })
+        let counters = Counters::default();
+        let announcer = Arc::new(Announcer::new(Arc::clone(&listeners.news), counters.clone()));
+        let (commands, receiver) = bounded(COMMANDS_MAX);
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let bell = Arc::new(eventfd(0, flags).map_err(|errno| WatchError::Setup(errno.into()))?);
+        let watch =
+            Loop::new(settings, listeners, Arc::clone(&announcer), receiver, counters.clone());
+        let thread = {
+            let bell = Arc::clone(&bell);
+            thread::Builder::new()
+                .name("watch".into())
+                .spawn(move || watch.run(&bell))
+                .map_err(WatchError::Thread)?
+        };
+        Ok(Self { announcer, counters, commands: Some(commands), bell, thread: Some(thread) })
     }
 
     /// Watches a further containers directory.
     pub fn add_root(&self, root: &Path) {
-        let _ = root;
+        self.send(Command::AddRoot(root.to_owned()));
     }
 
     /// From now on, changes of `current_name*` in `dir` are news of `source`. The first news
     /// comes at once: what was written before nobody announced.
+    ///
+    /// May wait for the watcher when very many commands are queued; never called by a listener.
     pub fn follow(&self, source: SourceToken, dir: PathBuf, current_name: String) {
-        let _ = (source, dir, current_name);
+        self.send(Command::Follow(Log { source, dir, current_name }));
     }
 
     pub fn unfollow(&self, source: SourceToken) {
-        let _ = source;
+        self.send(Command::Unfollow(source));
     }
 
     /// The worker has taken the news of `source` and looks now: to be called *before* it reads,
     /// so that what comes later is announced again.
     pub fn seen(&self, source: SourceToken) {
-        let _ = source;
+        self.announcer.seen(source);
     }
 
     pub fn counters(&self) -> &Counters {
@@ -121,5 +165,36 @@ impl Watcher {
     }
 
     /// Ends the thread and waits for it.
-    pub fn stop(self) {}
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn send(&self, command: Command) {
+        if let Some(commands) = &self.commands
+            && commands.send(command).is_ok()
+        {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        // A full counter has rung already.
+        let _ = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+    }
+
+    fn end(&mut self) {
+        self.commands = None;
+        self.ring();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the watcher's thread panicked");
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
