@@ -1,7 +1,10 @@
 //! Every chore of this repository: `cargo xtask <verb>`.
 
+mod docker;
 mod process;
 mod server;
+mod test;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -18,6 +21,8 @@ struct Arguments {
 enum Verb {
     /// Run a real search server (elasticsearch, opensearch) on loopback, in the foreground
     Server(server::Arguments),
+    /// Run every suite that this machine can, and say what was left out
+    Test(test::Arguments),
     /// Run a command that gets SIGTERM when the process that started it dies
     #[command(hide = true)]
     Tether(process::TetherArguments),
@@ -25,7 +30,8 @@ enum Verb {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
-        Verb::Server(arguments) => server::run(arguments),
+        Verb::Server(arguments) => server::run(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
         Verb::Tether(arguments) => process::tether(&arguments),
     };
     match done {

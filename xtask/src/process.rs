@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -39,11 +40,25 @@ pub(crate) fn end_with_parent() -> Result<()> {
 }
 
 /// `program` as a command that is tied to this process.
-pub(crate) fn tethered(program: impl Into<OsString>) -> Result<Command> {
-    let own = std::env::current_exe().context("where is the xtask binary?")?;
-    let mut command = Command::new(own);
+pub(crate) fn tethered(program: impl Into<OsString>) -> Command {
+    let mut command = Command::new(own_executable());
     command.arg("tether").arg("--").arg(program.into());
-    Ok(command)
+    command
+}
+
+/// This program, for as long as it runs, and also after a build has put another one at its path.
+pub(crate) fn own_executable() -> PathBuf {
+    PathBuf::from(format!("/proc/{}/exe", std::process::id()))
+}
+
+/// Where on `$PATH` a program is, as a shell would find it; root may lack the `sbin` directories.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(sbin)
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
 }
 
 /// A child that is ended when this is dropped.

@@ -96,7 +96,7 @@ fn maven(coordinates: &[String], into: &Path, release: &Release) -> Result<()> {
     let project = work.path().join("pom.xml");
     fs::write(&project, pom(coordinates)?)
         .with_context(|| format!("cannot write {}", project.display()))?;
-    let output = tethered("mvn")?
+    let output = tethered("mvn")
         .args(["--quiet", "--batch-mode", "--file"])
         .arg(&project)
         .arg("dependency:copy-dependencies")

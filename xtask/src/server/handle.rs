@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::Release;
-use crate::process::Running;
+use crate::process::{Running, own_executable};
 
 /// From SIGTERM to SIGKILL; a node closes in well under a second when the machine is quiet.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,8 +29,7 @@ impl Server {
     pub(crate) fn start(release: &Release, settings: &[&str]) -> Result<Self> {
         let data =
             TempDir::with_prefix("sluice-server-").context("cannot make a temporary directory")?;
-        let mut command =
-            Command::new(std::env::current_exe().context("where is the xtask binary?")?);
+        let mut command = Command::new(own_executable());
         command.args([
             "server",
             release.family.name(),

@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     with_parent: bool,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.with_parent {
         end_with_parent()?;
     }
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     if arguments.fetch {
         return Ok(ExitCode::SUCCESS);
     }
-    launch::become_server(&release, &jdk, &home, &arguments)
+    launch::become_server(&release, &jdk, &home, arguments)
 }
 
 /// Where fetched servers lie: `$SLUICE_CACHE`, or `~/.cache/sluice`.

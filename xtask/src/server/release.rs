@@ -4,6 +4,8 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 
+use super::{fetch, jdk};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Family {
     Elasticsearch,
@@ -60,6 +62,16 @@ impl Release {
             known.end()
         );
         Ok(Self { family, version: version.to_owned(), major })
+    }
+
+    /// An error says which JDK is missing.
+    pub(crate) fn check_jdk(&self) -> Result<()> {
+        jdk::find(self).map(drop)
+    }
+
+    /// Fetches it into the cache unless it is there.
+    pub(crate) fn fetch(&self) -> Result<()> {
+        fetch::home(self, &jdk::find(self)?).map(drop)
     }
 
     /// Feature releases of the JDK: the oldest the server and the launcher run on, and the newest
