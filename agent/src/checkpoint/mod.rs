@@ -1,0 +1,24 @@
+//! takes: receipts, journal entries
+//! gives: frontiers
+//! owns:  ledger, store
+//! never: moves a position over a gap
+//!
+//! Invariants:
+//! * A frontier on disk is never beyond the lowest byte that is not acknowledged.
+//! * What shapes a document besides its file's bytes is in the file's journal, on disk, before
+//!   the document is sent.
+//! * Ids at or beyond `reserved` have never been sent under this state.
+
+mod committer;
+mod journal;
+mod ledger;
+mod lock;
+mod record;
+mod store;
+
+pub use committer::{Commit, Committer, CommitterCounters};
+pub use journal::{Entry, Journal};
+pub use ledger::Ledger;
+pub use lock::{LockError, StateLock};
+pub use record::{FileRecord, Lineage, RecordError, SourceRecord};
+pub use store::{Opened, Store, StoreError};

@@ -1,0 +1,12 @@
+//! The shared words: ids, limits, time, reasons. Every room may import this one; it imports none.
+
+mod ids;
+pub mod limits;
+mod now;
+mod origin;
+mod reason;
+
+pub use ids::{BatchId, Epoch, IdPrefix, SourceKey, SourceToken, Stream};
+pub use now::Now;
+pub use origin::Origin;
+pub use reason::{DamageReason, LossReason};

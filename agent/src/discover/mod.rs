@@ -1,0 +1,167 @@
+//! takes: the runtime's API, its directories, sightings of the watcher
+//! gives: containers, and their end
+//! owns:  the container registry
+//! never: trusts an event stream: events are hints, list-and-reconcile is the truth
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::watch::Sighting;
+
+mod counters;
+mod registry;
+
+pub use counters::Counters;
+pub use registry::{Listed, Registry};
+
+/// One container, as far as anything here needs to know it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Container {
+    /// 64 hex digits.
+    pub id: String,
+    /// Without the leading slash; empty if its metadata was gone before anyone could read it.
+    pub name: String,
+    /// As the user wrote it.
+    pub image: String,
+    /// `NAME=value` pairs in the runtime's order.
+    pub env: Vec<(String, String)>,
+    pub labels: BTreeMap<String, String>,
+    /// `json-file`, `local`, `journald`, `none`, …
+    pub log_driver: String,
+    pub log_options: BTreeMap<String, String>,
+    /// The current log file as the agent can open it (host prefix applied); `None` until the
+    /// container has been started, or for a driver without files.
+    pub log_path: Option<PathBuf>,
+    /// Nanoseconds since the Unix epoch.
+    pub created_wall_ns: i64,
+    pub state: State,
+    /// Has a terminal: one stream, `\r\n`.
+    pub tty: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    #[default]
+    Created,
+    Running,
+    /// Its log is complete: the runtime closes it before it says so.
+    Exited,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Exited => "exited",
+        }
+    }
+}
+
+/// What discovery tells the agent.
+#[derive(Debug)]
+pub enum Change {
+    /// New, or something of it changed (name, state, log path), or files of it were opened.
+    Seen {
+        container: Container,
+        /// Log files that the watcher opened the moment they appeared, by their name then. They
+        /// may be deleted or renamed by now; the descriptor is what counts.
+        opened: Vec<(String, File)>,
+    },
+    /// Its directory and log are deleted, by the runtime's word as well as on disk.
+    Removed { id: String },
+}
+
+#[derive(Clone, Debug)]
+pub struct DockerSettings {
+    /// The engine's socket as the agent can open it; `None` reads the directories only.
+    pub socket: Option<PathBuf>,
+    /// The engine's data root as the *host* names it (`/var/lib/docker`).
+    pub root: PathBuf,
+    /// Where the host's file system stands for the agent: `/`, or `/host` in a container.
+    pub host_prefix: PathBuf,
+    /// How often everything is listed from the API although no event asked for it.
+    pub relist_interval: Duration,
+    /// How often the containers directory is listed although no signal asked for it.
+    pub directory_interval: Duration,
+}
+
+impl Default for DockerSettings {
+    fn default() -> Self {
+        Self {
+            socket: Some("/var/run/docker.sock".into()),
+            root: "/var/lib/docker".into(),
+            host_prefix: "/".into(),
+            relist_interval: Duration::from_secs(60),
+            directory_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What discovery is connected to.
+pub struct Links {
+    /// From [`sighting_queue`].
+    pub sightings: mpsc::Receiver<Sighting>,
+    pub changes: mpsc::Sender<Change>,
+    /// Called with each containers directory that the runtime turns out to use.
+    pub add_root: Arc<dyn Fn(&Path) + Send + Sync>,
+}
+
+/// The queue from the watcher's thread to discovery.
+pub fn sighting_queue() -> (mpsc::Sender<Sighting>, mpsc::Receiver<Sighting>) {
+    mpsc::channel(SIGHTINGS_MAX)
+}
+
+/// Sightings that may wait for discovery. A burst of a thousand starting containers gives a few
+/// each; beyond it the watcher drops them and the next listing finds what can still be found.
+pub const SIGHTINGS_MAX: usize = 8_192;
+
+/// Discovery of one Docker engine, running as tasks of the tokio runtime.
+pub struct Discovery {
+    registry: Registry,
+    counters: Counters,
+}
+
+impl Discovery {
+    /// Must be called inside a tokio runtime. The first containers of the directory come before
+    /// any answer of the API.
+    pub fn start(settings: DockerSettings, links: Links) -> Self {
+        let _ = (settings, links);
+        Self { registry: Registry::default(), counters: Counters::default() }
+    }
+
+    /// The list for `sluice containers`.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The id of the container that this agent runs in, if it runs in one.
+    pub fn own_container_id(&self) -> Option<String> {
+        None
+    }
+
+    pub async fn stop(self) {}
+}
+
+/// `<root>/containers` as the agent can open it: host prefix applied to every component and
+/// symlink. As written if it does not exist (yet).
+pub fn containers_dir(settings: &DockerSettings) -> PathBuf {
+    settings.host_prefix.join("var/lib/docker/containers")
+}
+
+/// The node's name: `configured`, else `NODE_NAME`, else what the engine says, else the host's
+/// `/etc/hostname`, else this machine's; never the agent's own container's id. `None`: nothing
+/// usable, the user must configure one.
+pub async fn node_name(settings: &DockerSettings, configured: Option<&str>) -> Option<String> {
+    let _ = settings;
+    configured.map(str::to_owned)
+}

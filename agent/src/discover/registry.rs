@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Container, State};
+
+/// One row of `sluice containers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub id: String,
+    pub name: String,
+    pub image: String,
+    pub driver: String,
+    pub state: State,
+    pub log_path: Option<PathBuf>,
+    /// Why nothing is collected from it; `None` if it is.
+    pub reason: Option<String>,
+}
+
+/// The containers known now; clones share it. A snapshot for people, never asked by the data's
+/// way.
+#[derive(Clone, Debug, Default)]
+pub struct Registry(Arc<Mutex<BTreeMap<String, Row>>>);
+
+#[derive(Debug)]
+struct Row {
+    container: Container,
+    /// Found by discovery (the driver has no files we can read).
+    unreadable: Option<String>,
+    /// Said by the caller (the agent's own, not declared, opted out).
+    refused: Option<String>,
+}
+
+impl Registry {
+    /// By id.
+    pub fn list(&self) -> Vec<Listed> {
+        self.rows().values().map(Row::listed).collect()
+    }
+
+    /// By full id, by name, or by a prefix of the id that fits only one.
+    pub fn find(&self, wanted: &str) -> Option<Container> {
+        let rows = self.rows();
+        if let Some(row) = rows.get(wanted) {
+            return Some(row.container.clone());
+        }
+        if let Some(row) = rows.values().find(|row| row.container.name == wanted) {
+            return Some(row.container.clone());
+        }
+        let mut fitting = rows
+            .range(wanted.to_owned()..)
+            .take_while(|(id, _)| !wanted.is_empty() && id.starts_with(wanted));
+        match (fitting.next(), fitting.next()) {
+            (Some((_, row)), None) => Some(row.container.clone()),
+            _ => None,
+        }
+    }
+
+    /// Notes why the caller does not collect from a container (`None`: it does).
+    pub fn set_reason(&self, id: &str, reason: Option<String>) {
+        if let Some(row) = self.rows().get_mut(id) {
+            row.refused = reason;
+        }
+    }
+
+    pub(super) fn put(&self, container: Container, unreadable: Option<String>) {
+        let mut rows = self.rows();
+        let refused = rows.remove(&container.id).and_then(|row| row.refused);
+        rows.insert(container.id.clone(), Row { container, unreadable, refused });
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.rows().remove(id);
+    }
+
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Row>> {
+        // A panic while it was held leaves a map that is still whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Row {
+    fn listed(&self) -> Listed {
+        Listed {
+            id: self.container.id.clone(),
+            name: self.container.name.clone(),
+            image: self.container.image.clone(),
+            driver: self.container.log_driver.clone(),
+            state: self.container.state,
+            log_path: self.container.log_path.clone(),
+            reason: self.unreadable.clone().or_else(|| self.refused.clone()),
+        }
+    }
+}

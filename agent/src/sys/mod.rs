@@ -1,0 +1,8 @@
+//! takes: what the other rooms cannot do in safe Rust
+//! gives: safe functions
+//! owns:  all `unsafe` of the agent
+//! never: holds policy
+
+mod ring;
+
+pub use ring::{Ring, RingRead};

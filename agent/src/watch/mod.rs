@@ -1,0 +1,200 @@
+//! takes: the directories of followed logs
+//! gives: "has news", and first sightings of new containers
+//! owns:  rungs (inotify here; the kernel's slots fit in beside it), the sweep
+//! never: decides correctness: a sweep finds what no signal announced, and counts it
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::core::{SourceToken, limits};
+
+use announce::Announcer;
+use run::{Command, Loop};
+use rung::Log;
+
+mod announce;
+mod counters;
+mod inotify;
+mod mounts;
+mod open;
+mod roots;
+mod run;
+mod rung;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub use counters::{Counters, MissedLabel, RungLabel};
+pub use rung::RungName;
+
+/// Commands that may wait: each source can come and go once.
+const COMMANDS_MAX: usize = 2 * limits::SOURCES_MAX;
+
+/// A source has news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    pub source: SourceToken,
+    /// A name in the directory came, went or changed: look at the directory, not only at the
+    /// open file.
+    pub names: bool,
+}
+
+/// What the watcher saw of a container's directory before anyone asked.
+///
+/// Files are read and opened at once: a container that removes itself (`--rm`) is gone within
+/// milliseconds of its end, and only a descriptor that was opened earlier can still be drained.
+#[derive(Debug)]
+pub struct Sighting {
+    /// 64 hex digits.
+    pub id: String,
+    pub dir: PathBuf,
+    /// The directory is gone.
+    pub gone: bool,
+    /// `config.v2.json` and `hostconfig.json` as they were at this moment, if they could be read.
+    pub config: Option<Vec<u8>>,
+    pub host_config: Option<Vec<u8>>,
+    /// Log files that appeared, open for reading, by their name at this moment.
+    pub opened: Vec<(String, File)>,
+}
+
+pub type NewsFn = Arc<dyn Fn(News) + Send + Sync>;
+pub type SightingFn = Arc<dyn Fn(Sighting) + Send + Sync>;
+
+/// Whom the watcher calls, on its own thread: neither may block.
+#[derive(Clone)]
+pub struct Listeners {
+    pub news: NewsFn,
+    pub sighting: SightingFn,
+}
+
+#[derive(Clone, Debug)]
+pub struct WatchSettings {
+    /// Containers directories (`<docker root>/containers`), resolved, as the agent can open them.
+    pub roots: Vec<PathBuf>,
+    /// How often the floor looks at each followed file; stretched when there are very many.
+    pub sweep_interval: Duration,
+    /// How often the names below the roots are compared with what is watched.
+    pub rescan_interval: Duration,
+    /// While there is news, the kernel's queue is drained once per this time.
+    pub busy_tick: Duration,
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self {
+            roots: Vec::new(),
+            sweep_interval: Duration::from_secs(2),
+            rescan_interval: Duration::from_secs(5),
+            busy_tick: Duration::from_millis(5),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// No inotify instance and no way to wait: `fs.inotify.max_user_instances` or descriptors.
+    #[error("cannot set up the watcher: {0}")]
+    Setup(#[source] io::Error),
+    #[error("cannot start the watcher's thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// The one watcher thread. Shared as `Arc<Watcher>`; it ends with [`Watcher::stop`] or when the
+/// last share is dropped.
+pub struct Watcher {
+    announcer: Arc<Announcer>,
+    counters: Counters,
+    /// `None` once it was told to end.
+    commands: Option<Sender<Command>>,
+    bell: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watcher {
+    pub fn start(settings: WatchSettings, listeners: Listeners) -> Result<Self, WatchError> {
+        let counters = Counters::default();
+        let announcer = Arc::new(Announcer::new(Arc::clone(&listeners.news), counters.clone()));
+        let (commands, receiver) = bounded(COMMANDS_MAX);
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let bell = Arc::new(eventfd(0, flags).map_err(|errno| WatchError::Setup(errno.into()))?);
+        let watch =
+            Loop::new(settings, listeners, Arc::clone(&announcer), receiver, counters.clone());
+        let thread = {
+            let bell = Arc::clone(&bell);
+            thread::Builder::new()
+                .name("watch".into())
+                .spawn(move || watch.run(&bell))
+                .map_err(WatchError::Thread)?
+        };
+        Ok(Self { announcer, counters, commands: Some(commands), bell, thread: Some(thread) })
+    }
+
+    /// Watches a further containers directory.
+    pub fn add_root(&self, root: &Path) {
+        self.send(Command::AddRoot(root.to_owned()));
+    }
+
+    /// From now on, changes of `current_name*` in `dir` are news of `source`. The first news
+    /// comes at once: what was written before nobody announced.
+    ///
+    /// May wait for the watcher when very many commands are queued; never called by a listener.
+    pub fn follow(&self, source: SourceToken, dir: PathBuf, current_name: String) {
+        self.send(Command::Follow(Log { source, dir, current_name }));
+    }
+
+    pub fn unfollow(&self, source: SourceToken) {
+        self.send(Command::Unfollow(source));
+    }
+
+    /// The worker has taken the news of `source` and looks now: to be called *before* it reads,
+    /// so that what comes later is announced again.
+    pub fn seen(&self, source: SourceToken) {
+        self.announcer.seen(source);
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn send(&self, command: Command) {
+        if let Some(commands) = &self.commands
+            && commands.send(command).is_ok()
+        {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        // A full counter has rung already.
+        let _ = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+    }
+
+    fn end(&mut self) {
+        self.commands = None;
+        self.ring();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the watcher's thread panicked");
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

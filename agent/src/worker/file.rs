@@ -1,0 +1,93 @@
+//! One open file of a source.
+
+use std::sync::Arc;
+
+use crate::checkpoint::{Entry, FileRecord, Journal};
+use crate::core::{IdPrefix, SourceKey};
+use crate::decode::FileContext;
+use crate::encode::{Rules, Tail, Target, prefix};
+use crate::read::{FileId, FirstLine};
+
+/// A file in the queue of a source, oldest first.
+#[derive(Debug)]
+pub(super) struct FileState<Handle> {
+    /// Rises within the source; never the same for two files, nor for two generations of one.
+    pub sequence: u64,
+    pub id: FileId,
+    pub name: String,
+    pub handle: Handle,
+    pub is_archive: bool,
+    /// The runtime will not write to it any more.
+    pub closed: bool,
+    /// Its bytes were overwritten; what was not read of them is gone.
+    pub truncated: bool,
+    /// Where reading begins on first sight.
+    pub start: u64,
+    pub first_line: FirstLine,
+    /// `None` until its turn has come and its first line is whole.
+    pub born: Option<Born>,
+}
+
+/// What a file has once its documents can be named.
+#[derive(Debug)]
+pub(super) struct Born {
+    pub record: FileRecord,
+    /// Ids below were possibly sent by an earlier run.
+    pub believed_below: u64,
+    /// The furthest position of this run, or of an earlier one as far as is known.
+    pub reached: u64,
+    pub tail: Arc<Tail>,
+    /// Of the generation that holds at the reading position.
+    pub prefix: IdPrefix,
+    /// Of the rules that hold at the reading position.
+    pub target: Arc<Target>,
+}
+
+impl Born {
+    pub(super) fn context(&self) -> FileContext {
+        FileContext { prefix: self.prefix, base: self.record.base }
+    }
+
+    /// Brings prefix and target to what the journal says of `offset`.
+    pub(super) fn place_at(&mut self, key: &SourceKey, offset: u64) {
+        self.prefix = prefix_at(key, &self.record, offset);
+        if let Some(rules) = self.record.journal.rules(offset)
+            && rules != self.target.rules()
+            // A zone that is known no more was known when the rules were written; going on with
+            // the present ones is better than standing still, and the checks of a configuration
+            // make it unlikely.
+            && let Ok(target) = Target::new(rules.clone())
+        {
+            self.target = Arc::new(target);
+        }
+    }
+}
+
+pub(super) fn prefix_at(key: &SourceKey, record: &FileRecord, offset: u64) -> IdPrefix {
+    let generation = record.journal.generation(offset);
+    prefix(key.as_str(), generation, record.lineage, record.first_line)
+}
+
+/// A record for a file that is seen for the first time.
+pub(super) fn new_record(
+    id: FileId,
+    first_line: u128,
+    lineage: u32,
+    base: u64,
+    start: u64,
+    rules: &Rules,
+) -> FileRecord {
+    let mut journal = Journal::default();
+    journal.add(0, Entry::Rules(rules.clone()));
+    FileRecord {
+        id,
+        archive: None,
+        first_line,
+        lineage,
+        base,
+        frontier: start,
+        reserved: start,
+        finished: None,
+        journal,
+    }
+}

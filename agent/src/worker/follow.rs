@@ -1,0 +1,279 @@
+//! What a scan found, brought together with what is known.
+
+use std::collections::HashSet;
+
+use super::file::{Born, FileState, prefix_at};
+use super::source::{Source, fingerprint};
+use super::step::Worker;
+use super::{Output, source::Place};
+use crate::checkpoint::{Entry, FileRecord};
+use crate::core::{LossReason, SourceToken};
+use crate::encode::{Tail, Target};
+use crate::read::{FileId, Files, Found, FoundKind, ScanJob, ScanResult, Stat};
+
+impl<F: Files> Worker<F> {
+    pub(super) fn start_scan(&mut self, token: SourceToken) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        if source.scan_running {
+            source.scan_wanted = true;
+            return;
+        }
+        source.scan_wanted = false;
+        source.scan_running = true;
+        source.scanned_after_end = false;
+        let job = ScanJob {
+            source: token,
+            directory: source.directory.clone(),
+            current: source.current.clone(),
+            known: source.known_files(),
+            opened: std::mem::take(&mut source.opened),
+            start: source.start,
+        };
+        self.files.scan(job);
+    }
+
+    pub(super) fn scanned(&mut self, result: ScanResult<F::Handle>, outputs: &mut Vec<Output>) {
+        let ScanResult { source: token, found } = result;
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        source.scan_running = false;
+        match found {
+            Ok(found) => {
+                let before = source.files.len();
+                merge(source, found, self.settings.shape, outputs);
+                let opened = source.files.len() - before.min(source.files.len());
+                self.counters.open_files.inc_by(opened as i64);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    source = %source.key, directory = %source.directory.display(), %error,
+                    "cannot look at the log's directory; trying again"
+                );
+                source.retry_mono_ns = Some(self.now.mono_ns + RESCAN_NS);
+                source.scan_wanted = true;
+                return;
+            }
+        }
+        if source.dirty {
+            self.dirty.insert(token);
+        }
+        if self.sources[&token].scan_wanted {
+            self.start_scan(token);
+        } else if let Some(source) = self.sources.get_mut(&token) {
+            source.scanned_after_end = source.ended || source.removed;
+        }
+        self.make_ready(token);
+    }
+}
+
+const RESCAN_NS: u64 = 1_000_000_000;
+
+fn merge<Handle: Clone>(
+    source: &mut Source<Handle>,
+    found: Vec<Found<Handle>>,
+    shape: crate::encode::Shape,
+    outputs: &mut Vec<Output>,
+) {
+    // All but the current file are closed before they get another name or none.
+    let is_current: HashSet<FileId> =
+        found.iter().filter(|file| file.name == source.current).map(|file| file.id).collect();
+    for file in &mut source.files {
+        if let Some(found) = found.iter().find(|found| found.id == file.id) {
+            file.name.clone_from(&found.name);
+        }
+        file.closed |= !is_current.contains(&file.id);
+    }
+    let on_disk: HashSet<FileId> = found.iter().map(|file| file.id).collect();
+    let missed = source.scanned && {
+        let newest = source.files.back().map(|file| file.id);
+        let new = found.iter().any(|file| matches!(file.kind, FoundKind::New { .. }));
+        new && newest.is_some_and(|id| !on_disk.contains(&id))
+    };
+    for file in found {
+        place(source, file, &on_disk, shape);
+    }
+    if missed && !source.removed {
+        // The file before the new ones has lost its name, so at least as many rotations as the
+        // runtime keeps files lie between; whether one more did cannot be seen.
+        let loss = source.loss(&source.current.clone(), LossReason::RotatedUnseen, 0, None);
+        outputs.push(Output::Lost(loss));
+    }
+    source.settled.retain(|record| {
+        on_disk.contains(&record.id) || record.archive.is_some_and(|id| on_disk.contains(&id))
+    });
+    if !source.scanned {
+        declare_gone(source, outputs);
+        begin(source);
+    } else if source.reading_index().is_none() && !source.files.is_empty() {
+        begin(source);
+    }
+    source.scanned = true;
+}
+
+/// One found file's place among the known ones.
+fn place<Handle: Clone>(
+    source: &mut Source<Handle>,
+    found: Found<Handle>,
+    on_disk: &HashSet<FileId>,
+    shape: crate::encode::Shape,
+) {
+    let Found { name, id, kind } = found;
+    let (handle, stat, first_line, is_archive, start) = match kind {
+        FoundKind::Known => return,
+        FoundKind::Refused(error) => {
+            tracing::warn!(source = %source.key, file = %name, %error, "cannot open a log file");
+            return;
+        }
+        FoundKind::New { handle, stat, first_line, is_archive, start } => {
+            (handle, stat, first_line, is_archive, start)
+        }
+    };
+    let line = fingerprint(first_line);
+    if is_archive && became_archive(source, id, line, on_disk) {
+        return;
+    }
+    let record = remembered(source, id, line, is_archive);
+    if record.as_ref().is_some_and(|record| record.finished == Some(record.frontier)) {
+        source.dirty = true;
+        source.settled.extend(record);
+        return;
+    }
+    let closed = name != source.current;
+    let start = record.as_ref().map_or(start, |record| record.frontier);
+    let born = record.map(|record| revive(source, record, stat, &name, shape));
+    let sequence = source.next_sequence;
+    source.next_sequence += 1;
+    source.files.push_back(FileState {
+        sequence,
+        id,
+        name,
+        handle,
+        is_archive,
+        closed,
+        truncated: false,
+        start,
+        first_line,
+        born,
+    });
+}
+
+/// Whether an archive is what a file that we have, or had, was made into.
+fn became_archive<Handle>(
+    source: &mut Source<Handle>,
+    id: FileId,
+    line: Option<u128>,
+    on_disk: &HashSet<FileId>,
+) -> bool {
+    let Some(line) = line else { return false };
+    let gone = |record: &FileRecord| {
+        record.first_line == line && record.archive.is_none() && !on_disk.contains(&record.id)
+    };
+    let settled = source.settled.iter_mut().find(|record| gone(record));
+    let open = source.files.iter_mut().filter(|file| !on_disk.contains(&file.id));
+    let open = open.filter_map(|file| file.born.as_mut()).map(|born| &mut born.record);
+    let open = { open }.find(|record| gone(record));
+    if let Some(record) = settled.or(open) {
+        record.archive = Some(id);
+        source.dirty = true;
+        return true;
+    }
+    // Not begun yet, but open: the descriptor is as good as the archive. It stands beside its
+    // archive for a moment, so being on disk says nothing.
+    source.files.iter().any(|file| {
+        fingerprint(file.first_line) == Some(line) && file.born.is_none() && !file.is_archive
+    }) || source.files.iter().any(|file| {
+        file.born.as_ref().is_some_and(|born| {
+            born.record.first_line == line && born.record.archive.is_none() && file.closed
+        })
+    })
+}
+
+/// Takes the record of a file that the store knows.
+fn remembered<Handle>(
+    source: &mut Source<Handle>,
+    id: FileId,
+    line: Option<u128>,
+    is_archive: bool,
+) -> Option<FileRecord> {
+    let same_line = |record: &FileRecord| Some(record.first_line) == line;
+    let by_id = |record: &FileRecord| {
+        (record.id == id || record.archive == Some(id)) && same_line(record)
+    };
+    let at = source.remembered.iter().rposition(by_id).or_else(|| {
+        // It was compressed, or copied to another disk, while nobody looked. Of several with one
+        // first line the oldest is meant, since files are found oldest first.
+        source.remembered.iter().position(|record| same_line(record) && is_archive)
+    })?;
+    let mut record = source.remembered.remove(at);
+    if is_archive && record.id != id {
+        record.archive = Some(id);
+    }
+    // An older generation of the same file has no bytes left.
+    source.remembered.retain(|other| other.id != record.id);
+    Some(record)
+}
+
+/// A known file again: rules that have changed since hold from where nothing was sent yet.
+fn revive<Handle>(
+    source: &Source<Handle>,
+    mut record: FileRecord,
+    stat: Stat,
+    name: &str,
+    shape: crate::encode::Shape,
+) -> Born {
+    let reserved = record.reserved.max(record.frontier);
+    if record.journal.rules(reserved) != Some(source.target.rules()) {
+        record.journal.add(reserved, Entry::Rules(source.target.rules().clone()));
+    }
+    record.reserved = reserved;
+    let target = record
+        .journal
+        .rules(record.frontier)
+        .and_then(|rules| Target::new(rules.clone()).ok())
+        .map_or_else(|| source.target.clone(), Into::into);
+    let tail = Tail::new(shape, &source.origin, &path_of(source, name), &target.rules().target);
+    let _ = stat;
+    Born {
+        believed_below: reserved,
+        reached: reserved,
+        tail: tail.into(),
+        prefix: prefix_at(&source.key, &record, record.frontier),
+        target,
+        record,
+    }
+}
+
+/// The path that documents name: of the log, not of the file that it was rotated to, since a
+/// document must not depend on when it was read.
+pub(super) fn path_of<Handle>(source: &Source<Handle>, _name: &str) -> String {
+    source.directory.join(&source.current).display().to_string()
+}
+
+/// Files of the store that are not there any more.
+fn declare_gone<Handle>(source: &mut Source<Handle>, outputs: &mut Vec<Output>) {
+    for record in std::mem::take(&mut source.remembered) {
+        source.dirty = true;
+        source.next_base = source.next_base.max(record.base + record.frontier);
+        if record.finished == Some(record.frontier) {
+            continue;
+        }
+        let name = format!("{} (inode {})", source.current, record.id.inode);
+        let loss =
+            source.loss(&name, LossReason::RotatedWhileAway, record.frontier, record.finished);
+        outputs.push(Output::Lost(loss));
+        // Where its carry would have gone on there is a gap now.
+    }
+}
+
+/// Puts the reading position on the first file.
+fn begin<Handle>(source: &mut Source<Handle>) {
+    let Some(first) = source.files.front() else { return };
+    source.reading = first.sequence;
+    source.offset = first.start;
+    source.size_seen = source.offset;
+    let (offset, carry) = (first.start, source.frontier.carry.clone());
+    source.frontier = Place { file: first.sequence, offset, carry };
+    if let Some(born) = &first.born {
+        let max = born.target.rules().event_bytes_max as usize;
+        source.decoder.set_event_bytes_max(max);
+    }
+}

@@ -1,0 +1,103 @@
+//! takes: what to follow, news, receipts, commits
+//! gives: batches, commits, declared losses
+//! owns:  its sources; the running of read → decode → encode to completion on one thread
+//! never: blocks; decides a boundary, an id or a target that is not in a file or its journal
+//!
+//! Invariants:
+//! * A batch leaves only when the journal entries and the reserved mark that it needs are on disk.
+//! * A source's ledger holds its marks in the order of reading; its frontier passes no gap.
+//! * A rewind bumps the source's epoch, and a receipt of an older epoch moves nothing.
+//! * Sources take turns of one chunk.
+
+mod blocked;
+mod commit;
+mod counters;
+mod file;
+mod follow;
+mod receipt;
+mod sink;
+mod source;
+mod step;
+mod thread;
+mod turn;
+
+pub use counters::WorkerCounters;
+pub use source::Position;
+pub use step::{Worker, WorkerSettings};
+pub use thread::{Inbox, WorkerThread};
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use crate::checkpoint::{Commit, SourceRecord};
+use crate::core::{LossReason, Origin, SourceKey, SourceToken};
+use crate::encode::{Batch, Target};
+use crate::read::StartAt;
+use crate::ship::Receipt;
+use crate::watch::News;
+
+/// A source to follow from now on.
+#[derive(Debug)]
+pub struct Follow {
+    pub source: SourceToken,
+    pub key: SourceKey,
+    pub directory: PathBuf,
+    /// Name of the file that is being written.
+    pub current: String,
+    pub origin: Origin,
+    /// Today's rules; a file's journal may hold older ones for its older bytes.
+    pub target: Arc<Target>,
+    /// Files that were opened before their names could go.
+    pub opened: Vec<(String, File)>,
+    /// What the store knows of it.
+    pub record: Option<SourceRecord>,
+    /// Where to begin if the store knows nothing.
+    pub start: StartAt,
+    /// The container has ended already.
+    pub ended: bool,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Input {
+    Follow(Box<Follow>),
+    News(News),
+    /// More files of a followed source that were opened early.
+    Opened(SourceToken, Vec<(String, File)>),
+    /// The container ended (its log is complete), or runs again.
+    Ended(SourceToken, bool),
+    /// Container and log are deleted.
+    Removed(SourceToken),
+    Receipt(Receipt),
+    /// The commit with this sequence number is on disk.
+    Committed(u64),
+    /// Where everything stands.
+    Positions(Sender<Vec<Position>>),
+    /// Seal what is open, send it, and take no more turns.
+    Drain,
+}
+
+/// What a worker wants done.
+#[derive(Debug)]
+pub enum Output {
+    Send(Batch),
+    Commit(Commit),
+    Lost(Loss),
+    /// Everything of a removed source is delivered, and it is forgotten.
+    Gone(SourceToken),
+}
+
+/// A declared loss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    pub source: SourceKey,
+    pub container: String,
+    pub file: String,
+    pub reason: LossReason,
+    /// Offsets in the file, where they are known.
+    pub from: u64,
+    pub to: Option<u64>,
+}

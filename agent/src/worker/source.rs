@@ -1,0 +1,353 @@
+//! One source: its files, its place in them, what is in flight.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::file::FileState;
+use super::{Follow, Loss};
+use crate::checkpoint::{FileRecord, Ledger, Lineage, SourceRecord};
+use crate::core::limits::CHUNK_BYTES;
+use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
+use crate::decode::{Carry, Decoder};
+use crate::encode::Target;
+use crate::read::{FileId, FirstLine, StartAt};
+
+/// A place in a source's bytes, with the unfinished lines there.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub file: u64,
+    pub offset: u64,
+    pub carry: Option<Carry>,
+}
+
+/// First lines that are remembered because several files began with them.
+const LINEAGES_MAX: usize = 8;
+
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own that was observed")]
+pub(super) struct Source<Handle> {
+    pub token: SourceToken,
+    pub key: SourceKey,
+    pub directory: PathBuf,
+    pub current: String,
+    pub origin: Origin,
+    pub target: Arc<Target>,
+    pub start: StartAt,
+
+    /// Files with unread or unacknowledged bytes, in the order of reading.
+    pub files: VecDeque<FileState<Handle>>,
+    pub next_sequence: u64,
+    /// Delivered whole and perhaps still on disk.
+    pub settled: Vec<FileRecord>,
+    /// From the store, not met on disk yet.
+    pub remembered: Vec<FileRecord>,
+    pub lineages: Vec<Lineage>,
+    /// Bytes of all files that were read to their end.
+    pub next_base: u64,
+
+    /// The file that is being read, by its sequence, and the place in it.
+    pub reading: u64,
+    pub offset: u64,
+    pub decoder: Decoder,
+    pub frontier: Place,
+    pub ledger: Ledger<Place>,
+    pub epoch: Epoch,
+
+    pub opened: Vec<(String, File)>,
+    /// Length of the next read; grows for a line that is longer than a chunk.
+    pub want: usize,
+    pub read_pending: bool,
+    /// When the last read began, its file could not grow any more.
+    pub read_was_final: bool,
+    /// When the last read began, the container had ended and its directory had been looked at.
+    pub read_was_ended: bool,
+    pub scan_running: bool,
+    pub scan_wanted: bool,
+    /// A scan has ended since the source was followed.
+    pub scanned: bool,
+    /// A scan that began after the container's end has ended.
+    pub scanned_after_end: bool,
+    pub ended: bool,
+    pub removed: bool,
+    /// Everything is read and the last pieces are out.
+    pub finished: bool,
+    pub is_ready: bool,
+    /// It has documents of the present epoch in the open batch.
+    pub in_batch: bool,
+    /// The index that it waits for.
+    pub stalled: Option<Arc<str>>,
+    /// It tries whether an index takes documents again, and waits for the answer.
+    pub probing: bool,
+    pub dirty: bool,
+    /// When the last bytes came while a line was unfinished.
+    pub carry_since: Option<u64>,
+    pub carry_bytes: usize,
+    /// After a failed read: not before this.
+    pub retry_mono_ns: Option<u64>,
+    pub read_failures: u32,
+    /// Size of the file that is being read, when it was last looked at.
+    pub size_seen: u64,
+    pub bytes_read: u64,
+    pub complete: bool,
+}
+
+/// Where a source stands, for `sluice positions`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Position {
+    pub source: String,
+    pub container: String,
+    pub file: String,
+    pub inode: u64,
+    /// Everything before is acknowledged.
+    pub frontier: u64,
+    /// Everything before was read.
+    pub offset: u64,
+    pub size: u64,
+    /// Not read, or read and not acknowledged.
+    pub lag_bytes: u64,
+    pub bytes_read: u64,
+    /// The index that refuses.
+    pub waits_for: Option<String>,
+}
+
+impl<Handle> Source<Handle> {
+    pub(super) fn new(follow: Follow) -> Self {
+        let Follow { source, key, directory, current, origin, target, opened, record, start, ended } =
+            follow;
+        let known = record.is_some();
+        let record = record.unwrap_or_default();
+        let decoder = Decoder::new(target.rules().event_bytes_max as usize);
+        let next_base = record
+            .files
+            .iter()
+            .map(|file| file.base + file.finished.unwrap_or(0))
+            .max()
+            .unwrap_or(0);
+        let frontier = Place { file: 0, offset: 0, carry: record.carry };
+        let mut source = Self {
+            token: source,
+            key,
+            directory,
+            current,
+            origin,
+            target,
+            // A source that the store knows begins where it stood, and new files of it at 0.
+            start: if known { StartAt::Head } else { start },
+            files: VecDeque::new(),
+            next_sequence: 1,
+            settled: Vec::new(),
+            remembered: record.files,
+            lineages: record.lineages,
+            next_base,
+            reading: 0,
+            offset: 0,
+            decoder,
+            frontier,
+            ledger: Ledger::default(),
+            epoch: Epoch::default(),
+            opened,
+            want: CHUNK_BYTES,
+            read_pending: false,
+            read_was_final: false,
+            read_was_ended: false,
+            scan_running: false,
+            scan_wanted: true,
+            scanned: false,
+            scanned_after_end: false,
+            ended,
+            removed: false,
+            finished: false,
+            is_ready: false,
+            in_batch: false,
+            stalled: None,
+            probing: false,
+            dirty: !known,
+            carry_since: None,
+            carry_bytes: 0,
+            retry_mono_ns: None,
+            read_failures: 0,
+            size_seen: 0,
+            bytes_read: 0,
+            complete: record.complete,
+        };
+        source.decoder.restore(source.frontier.carry.clone());
+        source
+    }
+
+    pub(super) fn index_of(&self, sequence: u64) -> Option<usize> {
+        self.files.iter().position(|file| file.sequence == sequence)
+    }
+
+    pub(super) fn reading_index(&self) -> Option<usize> {
+        self.index_of(self.reading)
+    }
+
+    /// The place of reading.
+    pub(super) fn place(&self) -> Place {
+        Place { file: self.reading, offset: self.offset, carry: self.decoder.carry() }
+    }
+
+    /// Files that need not be opened again.
+    pub(super) fn known_files(&self) -> Vec<FileId> {
+        let settled = self.settled.iter().flat_map(|record| {
+            let lasting = |id: &FileId| id.is_lasting();
+            Some(record.id).filter(lasting).into_iter().chain(record.archive.filter(lasting))
+        });
+        let archives = self
+            .files
+            .iter()
+            .filter_map(|file| file.born.as_ref().and_then(|born| born.record.archive));
+        self.files.iter().map(|file| file.id).chain(settled).chain(archives).collect()
+    }
+
+    /// Takes the next number among files with this first line.
+    pub(super) fn next_lineage(&mut self, first_line: u128) -> u32 {
+        let known = self
+            .files
+            .iter()
+            .filter_map(|file| file.born.as_ref().map(|born| &born.record))
+            .chain(&self.settled)
+            .chain(&self.remembered)
+            .filter(|record| record.first_line == first_line && record.journal.generation(0) == 0)
+            .map(|record| record.lineage + 1)
+            .max()
+            .unwrap_or(0);
+        let kept = self.lineages.iter().position(|lineage| lineage.first_line == first_line);
+        let number = known.max(kept.map_or(0, |place| self.lineages[place].files));
+        if number > 0 {
+            if let Some(place) = kept {
+                self.lineages.remove(place);
+            }
+            self.lineages.push(Lineage { first_line, files: number + 1 });
+            if self.lineages.len() > LINEAGES_MAX {
+                self.lineages.remove(0);
+            }
+        }
+        number
+    }
+
+    /// Moves the frontier; files that lie wholly before it are settled.
+    pub(super) fn move_frontier(&mut self, place: Place) {
+        self.dirty = true;
+        if self.index_of(place.file).is_none() {
+            self.frontier = place;
+            return;
+        }
+        while let Some(first) = self.files.front() {
+            if first.sequence == place.file {
+                break;
+            }
+            let Some(file) = self.files.pop_front() else { break };
+            if let Some(mut born) = file.born {
+                let length = born.record.finished.unwrap_or(born.record.frontier);
+                born.record.frontier = length;
+                born.record.journal.prune(length);
+                if !file.truncated {
+                    self.settled.push(born.record);
+                }
+            }
+        }
+        if let Some(born) = self.files.front_mut().and_then(|file| file.born.as_mut()) {
+            debug_assert!(place.offset >= born.record.frontier);
+            born.record.frontier = place.offset;
+            born.record.journal.prune(place.offset);
+        }
+        self.frontier = place;
+    }
+
+    /// Goes back to the frontier: what is in flight will be read again.
+    pub(super) fn rewind(&mut self) {
+        self.epoch = Epoch(self.epoch.0 + 1);
+        self.ledger.clear();
+        self.in_batch = false;
+        self.finished = false;
+        self.want = CHUNK_BYTES;
+        self.reading = self.frontier.file;
+        self.offset = self.frontier.offset;
+        self.decoder.restore(self.frontier.carry.clone());
+        self.carry_bytes = self.decoder.carry_bytes();
+        let (key, offset, reading) = (self.key.clone(), self.offset, self.reading);
+        if let Some(born) = self
+            .files
+            .iter_mut()
+            .find(|file| file.sequence == reading)
+            .and_then(|file| file.born.as_mut())
+        {
+            born.place_at(&key, offset);
+            self.decoder.set_event_bytes_max(born.target.rules().event_bytes_max as usize);
+        }
+    }
+
+    /// What the store is to keep.
+    pub(super) fn record(&self) -> SourceRecord {
+        let born = self.files.iter().filter(|file| !file.truncated);
+        let born = born.filter_map(|file| file.born.as_ref().map(|born| born.record.clone()));
+        let files = self.settled.iter().cloned().chain(self.remembered.iter().cloned());
+        SourceRecord {
+            container_name: self.origin.container_name.clone(),
+            files: files.chain(born).collect(),
+            carry: self.frontier.carry.clone(),
+            complete: self.complete,
+            lineages: self.lineages.clone(),
+        }
+    }
+
+    pub(super) fn loss(
+        &self,
+        file: &str,
+        reason: LossReason,
+        from: u64,
+        to: Option<u64>,
+    ) -> Loss {
+        Loss {
+            source: self.key.clone(),
+            container: self.origin.container_name.clone(),
+            file: file.to_owned(),
+            reason,
+            from,
+            to,
+        }
+    }
+
+    /// Nothing is read, nothing in flight, nothing unfinished.
+    pub(super) fn is_drained(&self) -> bool {
+        self.finished && self.ledger.is_empty() && !self.in_batch
+    }
+
+    pub(super) fn position(&self) -> Position {
+        let reading = self.reading_index().map(|index| &self.files[index]);
+        let waiting: u64 = self
+            .files
+            .iter()
+            .filter_map(|file| file.born.as_ref())
+            .filter(|born| !born.record.finished.is_none_or(|size| size == born.record.frontier))
+            .map(|born| born.record.finished.unwrap_or(0) - born.record.frontier)
+            .sum();
+        let frontier = self.frontier.offset;
+        Position {
+            source: self.key.to_string(),
+            container: self.origin.container_name.clone(),
+            file: reading.map_or_else(|| self.current.clone(), |file| file.name.clone()),
+            inode: reading.map_or(0, |file| file.id.inode),
+            frontier,
+            offset: self.offset,
+            size: self.size_seen.max(self.offset),
+            lag_bytes: waiting + self.size_seen.max(self.offset).saturating_sub(self.offset)
+                + if self.frontier.file == self.reading { self.offset - frontier } else { 0 },
+            bytes_read: self.bytes_read,
+            waits_for: self.stalled.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+/// The fingerprint, if the first line is whole.
+pub(super) fn fingerprint(first_line: FirstLine) -> Option<u128> {
+    match first_line {
+        FirstLine::Unfinished => None,
+        FirstLine::Fingerprint(fingerprint) => Some(fingerprint),
+    }
+}

@@ -1,0 +1,384 @@
+//! The loop of a worker: `step(now, inputs) → (outputs, next wake)`.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::blocked::Blocked;
+use super::counters::WorkerCounters;
+use super::source::Source;
+use super::{Follow, Input, Output};
+use crate::core::limits::{BATCHES_IN_FLIGHT_MAX, CARRY_BYTES_MAX};
+use crate::core::{BatchId, Epoch, Now, SourceKey, SourceToken};
+use crate::encode::{Batch, Codec, Encoder, EncoderSettings, Shape};
+use crate::read::{Completion, Files, PageBuffer};
+
+/// Turns that are taken before the inbox is looked at again.
+const TURNS_PER_STEP: usize = 16;
+
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerSettings {
+    pub index: usize,
+    pub shape: Shape,
+    pub codec: Codec,
+    pub batch_bytes: usize,
+    /// The age at which a batch is sealed that is not full.
+    pub flush_interval: Duration,
+    /// After this an unfinished line is sent as it is.
+    pub partial_timeout: Duration,
+    /// How often positions are written although nothing waits for it.
+    pub commit_interval: Duration,
+}
+
+/// Runs its sources through read, decode and encode.
+pub struct Worker<F: Files> {
+    pub(super) settings: WorkerSettings,
+    pub(super) counters: WorkerCounters,
+    pub(super) now: Now,
+    pub(super) files: F,
+    pub(super) sources: HashMap<SourceToken, Source<F::Handle>>,
+    /// Sources that may have bytes, each once.
+    pub(super) ready: VecDeque<SourceToken>,
+    pub(super) retries: BTreeSet<(u64, SourceToken)>,
+    pub(super) carrying: BTreeSet<SourceToken>,
+    pub(super) carry_bytes: usize,
+    pub(super) buffer: PageBuffer,
+
+    pub(super) encoder: Encoder,
+    /// Sources with documents of their present epoch in the open batch.
+    pub(super) batch_sources: BTreeSet<SourceToken>,
+    next_batch: u64,
+    /// Sealed, waiting for the store: with the commit that they need.
+    pub(super) held: VecDeque<(u64, Batch)>,
+    /// Sealed, without a receipt: whose slices they have.
+    pub(super) in_flight: HashMap<BatchId, Vec<(SourceToken, Epoch)>>,
+
+    pub(super) blocked: Blocked,
+    /// Sources that are about to try an index again.
+    pub(super) probes: BTreeSet<SourceToken>,
+
+    pub(super) dirty: BTreeSet<SourceToken>,
+    pub(super) deleted: Vec<SourceKey>,
+    /// Counts what must be on disk before it is relied on; `durable` is how far it is.
+    pub(super) wanted: u64,
+    pub(super) durable: u64,
+    pub(super) sequence: u64,
+    pub(super) committing: Option<(u64, u64)>,
+    pub(super) committed_mono_ns: u64,
+    pub(super) draining: bool,
+    gone: Vec<SourceToken>,
+}
+
+impl<F: Files> Worker<F> {
+    pub fn new(settings: WorkerSettings, counters: WorkerCounters, files: F) -> Self {
+        let WorkerSettings { shape, codec, batch_bytes, .. } = settings;
+        Self {
+            settings,
+            counters,
+            now: Now::default(),
+            files,
+            sources: HashMap::new(),
+            ready: VecDeque::new(),
+            retries: BTreeSet::new(),
+            carrying: BTreeSet::new(),
+            carry_bytes: 0,
+            buffer: PageBuffer::new(),
+            encoder: Encoder::new(EncoderSettings { shape, codec, batch_bytes }),
+            batch_sources: BTreeSet::new(),
+            // The worker's number in the high bits keeps ids apart between workers.
+            next_batch: (settings.index as u64) << 48,
+            held: VecDeque::new(),
+            in_flight: HashMap::new(),
+            blocked: Blocked::default(),
+            probes: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            deleted: Vec::new(),
+            wanted: 0,
+            durable: 0,
+            sequence: 0,
+            committing: None,
+            committed_mono_ns: 0,
+            draining: false,
+            gone: Vec::new(),
+        }
+    }
+
+    /// Takes inputs, does a bounded amount of work, and says when it wants to be called again
+    /// though nothing came: at the present time if there is more to do, `None` if only an input
+    /// can change anything.
+    pub fn step(
+        &mut self,
+        now: Now,
+        inputs: impl IntoIterator<Item = Input>,
+        outputs: &mut Vec<Output>,
+    ) -> Option<u64> {
+        self.now = now;
+        for input in inputs {
+            self.take(input, outputs);
+        }
+        self.take_completions(outputs);
+        self.timers();
+        for _ in 0..TURNS_PER_STEP {
+            if self.draining || self.encoder.is_full() && !self.may_seal() {
+                break;
+            }
+            let Some(token) = self.ready.pop_front() else { break };
+            self.turn(token, outputs);
+            self.after_turn(token);
+        }
+        self.limit_carry();
+        self.flush_if_due(outputs);
+        self.commit_if_due(outputs);
+        self.send_released(outputs);
+        for token in std::mem::take(&mut self.gone) {
+            outputs.push(Output::Gone(token));
+        }
+        self.counters.carry_bytes.set(self.carry_bytes as i64);
+        self.next_wake()
+    }
+
+    /// Everything that was sealed has its receipt and is in the store.
+    pub fn is_drained(&self) -> bool {
+        self.draining
+            && self.encoder.is_empty()
+            && self.in_flight.is_empty()
+            && self.committing.is_none()
+            && self.dirty.is_empty()
+    }
+
+    /// The files, for a thread that waits for them.
+    pub fn files(&self) -> &F {
+        &self.files
+    }
+
+    fn take(&mut self, input: Input, outputs: &mut Vec<Output>) {
+        match input {
+            Input::Follow(follow) => self.follow(*follow),
+            Input::News(news) => {
+                if news.names {
+                    self.start_scan(news.source);
+                }
+                self.make_ready(news.source);
+            }
+            Input::Opened(token, opened) => {
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.opened.extend(opened);
+                    self.start_scan(token);
+                }
+            }
+            Input::Ended(token, ended) => {
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.ended = ended;
+                    source.complete &= ended;
+                    source.finished &= ended;
+                    self.start_scan(token);
+                }
+            }
+            Input::Removed(token) => {
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.ended = true;
+                    source.removed = true;
+                    source.finished = false;
+                    self.start_scan(token);
+                }
+            }
+            Input::Receipt(receipt) => self.receipt(&receipt, outputs),
+            Input::Committed(sequence) => self.committed(sequence, outputs),
+            Input::Positions(reply) => {
+                let mut positions: Vec<_> = self.sources.values().map(Source::position).collect();
+                positions.sort_by(|a, b| a.source.cmp(&b.source));
+                // Whoever asked may have gone.
+                let _ = reply.try_send(positions);
+            }
+            Input::Drain => self.draining = true,
+        }
+    }
+
+    fn follow(&mut self, follow: Follow) {
+        let token = follow.source;
+        let source = Source::new(follow);
+        if source.dirty {
+            self.dirty.insert(token);
+        }
+        self.carry_bytes += source.carry_bytes;
+        self.sources.insert(token, source);
+        self.counters.sources.set(self.sources.len() as i64);
+        self.start_scan(token);
+    }
+
+    fn take_completions(&mut self, outputs: &mut Vec<Output>) {
+        let mut completions = Vec::new();
+        self.files.completions(&mut completions);
+        for completion in completions {
+            match completion {
+                Completion::Scanned(result) => self.scanned(result, outputs),
+                Completion::Read { source, offset, result } => {
+                    self.read_ended(source, offset, result, outputs);
+                    self.after_turn(source);
+                }
+            }
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, token: SourceToken) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        if !source.is_ready {
+            source.is_ready = true;
+            self.ready.push_back(token);
+        }
+    }
+
+    /// A probe sends what one turn gave, and waits for the answer.
+    fn after_turn(&mut self, token: SourceToken) {
+        if !self.probes.remove(&token) {
+            return;
+        }
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        if source.in_batch || !source.ledger.is_empty() {
+            source.probing = true;
+        } else if source.read_pending {
+            self.probes.insert(token);
+        } else {
+            // It has nothing to try with; whoever comes next may.
+            for index in self.blocked.opened_by(token) {
+                self.blocked.block(&index, self.now.mono_ns);
+                let waits = self.sources.values().any(|source| source.stalled.as_ref() == Some(&index));
+                if !waits {
+                    self.blocked.forget(&index);
+                }
+            }
+        }
+    }
+
+    fn timers(&mut self) {
+        while let Some((at, token)) = self.retries.first().copied() {
+            if at > self.now.mono_ns {
+                break;
+            }
+            self.retries.pop_first();
+            if self.sources.get(&token).is_some_and(|source| source.scan_wanted) {
+                self.start_scan(token);
+            }
+            self.make_ready(token);
+        }
+        self.probe_blocked();
+        let timeout = self.settings.partial_timeout;
+        let late: Vec<SourceToken> = self
+            .carrying
+            .iter()
+            .filter(|token| {
+                let source = &self.sources[*token];
+                source.stalled.is_none()
+                    && !source.probing
+                    && !source.is_ready
+                    && !source.read_pending
+                    && source.carry_since.is_some_and(|since| self.now.since(since) >= timeout)
+            })
+            .copied()
+            .collect();
+        for token in late {
+            if !self.draining {
+                self.cut(token);
+            }
+        }
+    }
+
+    /// Over the budget the largest unfinished line goes out as it is.
+    fn limit_carry(&mut self) {
+        while self.carry_bytes > CARRY_BYTES_MAX {
+            let largest = self
+                .carrying
+                .iter()
+                .filter(|token| self.sources[*token].stalled.is_none())
+                .max_by_key(|token| self.sources[*token].carry_bytes)
+                .copied();
+            let Some(token) = largest else { break };
+            let before = self.carry_bytes;
+            self.cut(token);
+            if self.carry_bytes == before {
+                break;
+            }
+        }
+    }
+
+    fn may_seal(&self) -> bool {
+        self.in_flight.len() < BATCHES_IN_FLIGHT_MAX
+    }
+
+    pub(super) fn seal_if_full(&mut self, outputs: &mut Vec<Output>) {
+        if self.encoder.is_full() && self.may_seal() {
+            self.seal();
+            self.send_released(outputs);
+        }
+    }
+
+    fn flush_if_due(&mut self, outputs: &mut Vec<Output>) {
+        let Some(opened) = self.encoder.opened_mono_ns() else { return };
+        let due = self.now.since(opened) >= self.settings.flush_interval || self.draining;
+        if due && !self.encoder.is_empty() && self.may_seal() {
+            self.seal();
+            self.send_released(outputs);
+        }
+    }
+
+    fn seal(&mut self) {
+        let id = BatchId(self.next_batch);
+        self.next_batch += 1;
+        let batch = self.encoder.seal(id, self.settings.index);
+        for token in std::mem::take(&mut self.batch_sources) {
+            let Some(source) = self.sources.get_mut(&token) else { continue };
+            source.in_batch = false;
+            let place = source.place();
+            source.ledger.sent(id, place);
+        }
+        self.counters.batches.inc();
+        self.counters.batch_bytes.inc_by(batch.body.inflated_bytes as u64);
+        self.counters.batch_wire_bytes.inc_by(batch.body.bytes.len() as u64);
+        self.counters.batches_in_flight.inc();
+        let slices = batch.slices.iter().map(|slice| (slice.source, slice.epoch)).collect();
+        self.in_flight.insert(id, slices);
+        self.held.push_back((self.wanted, batch));
+    }
+
+    /// Forgets a removed source, or notes that an ended one is delivered whole.
+    pub(super) fn settle_if_drained(&mut self, token: SourceToken) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        if !source.is_drained() || source.decoder.carry().is_some() {
+            return;
+        }
+        if source.removed {
+            let files = source.files.len();
+            self.deleted.push(source.key.clone());
+            self.carry_bytes -= source.carry_bytes;
+            self.sources.remove(&token);
+            self.dirty.remove(&token);
+            self.carrying.remove(&token);
+            self.counters.open_files.dec_by(files as i64);
+            self.counters.sources.set(self.sources.len() as i64);
+            self.gone.push(token);
+        } else if !source.complete {
+            source.complete = true;
+            self.dirty.insert(token);
+        }
+    }
+
+    fn next_wake(&self) -> Option<u64> {
+        let can_turn = !self.draining && (!self.encoder.is_full() || self.may_seal());
+        if can_turn && !self.ready.is_empty() {
+            return Some(self.now.mono_ns);
+        }
+        let after = |since: u64, wait: Duration| since + wait.as_nanos() as u64;
+        let flush = self.encoder.opened_mono_ns().filter(|_| self.may_seal());
+        let flush = flush.map(|opened| after(opened, self.settings.flush_interval));
+        let idle = self.committing.is_none() && !(self.dirty.is_empty() && self.deleted.is_empty());
+        let commit = idle.then(|| after(self.committed_mono_ns, self.settings.commit_interval));
+        let retry = self.retries.first().map(|(at, _)| *at);
+        let carry = self
+            .carrying
+            .iter()
+            .filter(|token| self.sources[*token].stalled.is_none())
+            .filter_map(|token| self.sources[token].carry_since)
+            .map(|since| after(since, self.settings.partial_timeout))
+            .min();
+        [flush, commit, retry, carry, self.blocked.next_due()].into_iter().flatten().min()
+    }
+}

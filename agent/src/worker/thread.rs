@@ -1,0 +1,147 @@
+//! The thread around a worker: it only drives the steps.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
+
+use super::step::{Worker, WorkerSettings};
+use super::{Input, Output, WorkerCounters};
+use crate::core::Now;
+use crate::core::limits::INBOX_MAX;
+use crate::read::{Files, LocalFiles, Pool, ReadSettings, Wake};
+
+/// The way to a worker. Nobody who uses it blocks.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    queue: Sender<Input>,
+    waker: Arc<Waker>,
+}
+
+/// An eventfd on which the worker waits.
+#[derive(Debug)]
+struct Waker(OwnedFd);
+
+impl Wake for Waker {
+    fn wake(&self) {
+        // A full counter means that it is awake already.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Inbox {
+    /// Puts an input in the queue. `false`: the worker has ended.
+    ///
+    /// The queue holds one news of each source and all receipts, commits and follows that can be
+    /// outstanding; more is a bug of ours.
+    pub fn put(&self, input: Input) -> bool {
+        let sent = match self.queue.try_send(input) {
+            Ok(()) => true,
+            Err(TrySendError::Disconnected(_)) => false,
+            Err(TrySendError::Full(input)) => {
+                assert!(
+                    matches!(input, Input::News(_)),
+                    "a worker's inbox is full of more than can be outstanding"
+                );
+                // The sweep finds it again.
+                true
+            }
+        };
+        self.waker.wake();
+        sent
+    }
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct WorkerThread {
+    inbox: Inbox,
+    thread: JoinHandle<()>,
+}
+
+impl WorkerThread {
+    /// `outputs` is called on the worker's thread and must not block.
+    pub fn start(
+        settings: WorkerSettings,
+        read: ReadSettings,
+        pool: Pool,
+        counters: WorkerCounters,
+        outputs: impl FnMut(Output) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let waker = Arc::new(Waker(event));
+        let (queue, inbox) = bounded(INBOX_MAX);
+        let wake = waker.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("sluice-worker-{}", settings.index))
+            .spawn(move || {
+                let files = LocalFiles::new(read, pool, wake.clone());
+                let worker = Worker::new(settings, counters, files);
+                run(worker, &inbox, &wake, outputs);
+            })?;
+        Ok(Self { inbox: Inbox { queue, waker }, thread })
+    }
+
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end of a worker that was told to drain.
+    pub fn join(self) {
+        if let Err(panic) = self.thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+fn run(
+    mut worker: Worker<LocalFiles>,
+    inbox: &Receiver<Input>,
+    waker: &Waker,
+    mut give: impl FnMut(Output),
+) {
+    let mut outputs = Vec::new();
+    let mut inputs: VecDeque<Input> = VecDeque::new();
+    loop {
+        inputs.extend(inbox.try_iter());
+        let now = Now::read();
+        let wake = worker.step(now, inputs.drain(..), &mut outputs);
+        outputs.drain(..).for_each(&mut give);
+        if worker.is_drained() {
+            return;
+        }
+        let wait = wake.map(|at| Duration::from_nanos(at.saturating_sub(Now::read().mono_ns)));
+        if wait != Some(Duration::ZERO) && inbox.is_empty() {
+            sleep(&worker, waker, wait);
+        }
+    }
+}
+
+fn sleep(worker: &Worker<LocalFiles>, waker: &Waker, wait: Option<Duration>) {
+    let timeout = wait.map(|wait| Timespec {
+        tv_sec: wait.as_secs() as i64,
+        tv_nsec: i64::from(wait.subsec_nanos()).into(),
+    });
+    let ring = worker.files().ring_event();
+    let mut fds = vec![PollFd::from_borrowed_fd(waker.0.as_fd(), PollFlags::IN)];
+    fds.extend(ring.map(|ring| PollFd::from_borrowed_fd(ring, PollFlags::IN)));
+    // Interrupted or not: the next step looks at everything.
+    let _ = poll(&mut fds, timeout.as_ref());
+    let _ = rustix::io::read(&waker.0, &mut [0; 8]);
+}
+
+#[allow(dead_code, reason = "asserts that a worker can move to its thread")]
+fn worker_is_send<F: Files + Send>(worker: Worker<F>) -> impl Send
+where
+    F::Handle: Send,
+{
+    worker
+}

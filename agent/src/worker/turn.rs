@@ -1,0 +1,603 @@
+//! One source's turn: a chunk read, decoded and encoded.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::{Born, FileState, new_record, prefix_at};
+use super::follow::path_of;
+use super::sink::TurnSink;
+use super::source::{Source, fingerprint};
+use super::step::Worker;
+use super::{Output, source::Place};
+use crate::checkpoint::Entry;
+use crate::core::limits::{
+    CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_BYTES_MAX,
+};
+use crate::core::{LossReason, SourceToken, Stream};
+use crate::decode::Flow;
+use crate::encode::{Slice, Tail};
+use crate::read::{Files, FirstLine, PageBuffer, ReadDone, ReadStart};
+
+/// After a failed read.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Failed reads in a row after which the rest of a file whose container is gone is given up.
+const READ_FAILURES_MAX: u32 = 10;
+
+impl<F: Files> Worker<F> {
+    /// Reads a chunk of the source and takes it through; puts the source back into the queue if
+    /// there may be more.
+    pub(super) fn turn(&mut self, token: SourceToken, outputs: &mut Vec<Output>) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        source.is_ready = false;
+        if source.read_pending || source.stalled.is_some() || source.probing || !source.scanned {
+            return;
+        }
+        if source.retry_mono_ns.is_some_and(|retry| retry > self.now.mono_ns) {
+            return;
+        }
+        source.retry_mono_ns = None;
+        let Some(index) = source.reading_index() else {
+            self.at_end_of_source(token, outputs);
+            return;
+        };
+        if source.files[index].truncated {
+            // Rewound into bytes that were cut away since.
+            let name = source.files[index].name.clone();
+            let loss = source.loss(&name, LossReason::Truncated, source.offset, None);
+            outputs.push(Output::Lost(loss));
+            self.next_file(token);
+            return;
+        }
+        let looked = source.scanned_after_end && !source.scan_running;
+        source.read_was_final = source.files[index].closed || source.removed && looked;
+        source.read_was_ended = source.ended && looked;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.len() != source.want {
+            buffer = PageBuffer::with_len(source.want);
+        }
+        let handle = source.files[index].handle.clone();
+        match self.files.read(token, &handle, source.offset, &mut buffer) {
+            ReadStart::Ready(result) => {
+                self.after_read(token, result, &buffer, outputs);
+                self.buffer = buffer;
+            }
+            ReadStart::Pending => {
+                self.buffer = buffer;
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.read_pending = true;
+                }
+            }
+        }
+    }
+
+    /// A read that took its time has ended.
+    pub(super) fn read_ended(
+        &mut self,
+        token: SourceToken,
+        offset: u64,
+        result: io::Result<(PageBuffer, ReadDone)>,
+        outputs: &mut Vec<Output>,
+    ) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        source.read_pending = false;
+        if source.offset != offset || source.stalled.is_some() || source.probing {
+            // The source was rewound meanwhile.
+            self.make_ready(token);
+            return;
+        }
+        match result {
+            Ok((buffer, done)) => self.after_read(token, Ok(done), &buffer, outputs),
+            Err(error) => self.after_read(token, Err(error), &PageBuffer::with_len(0), outputs),
+        }
+    }
+
+    fn after_read(
+        &mut self,
+        token: SourceToken,
+        result: io::Result<ReadDone>,
+        buffer: &PageBuffer,
+        outputs: &mut Vec<Output>,
+    ) {
+        let done = match result {
+            Ok(done) => done,
+            Err(error) => return self.read_failed(token, &error, outputs),
+        };
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        source.read_failures = 0;
+        let Some(index) = source.reading_index() else { return };
+        let file = &source.files[index];
+        if let (Some(stat), false) = (done.stat, file.is_archive) {
+            source.size_seen = stat.size;
+            if stat.size < source.offset {
+                self.truncated(token, stat.size, outputs);
+                return;
+            }
+        }
+        let chunk = &buffer.as_slice()[..done.bytes];
+        if !self.be_born(token, index, chunk, done) {
+            return self.at_end_of_file(token, chunk, outputs);
+        }
+        let at_end = done.bytes < buffer.len();
+        let taken = self.take_chunk(token, index, chunk, outputs);
+        match taken {
+            Taken::Refused => {}
+            Taken::Some { consumed, more } => {
+                let Some(source) = self.sources.get_mut(&token) else { return };
+                if more || (!at_end && consumed > 0) {
+                    source.want = CHUNK_BYTES;
+                    self.make_ready(token);
+                } else if !at_end {
+                    // One line fills the chunk.
+                    source.want = (source.want * 2).clamp(CHUNK_BYTES, LINE_BYTES_MAX + 1);
+                    self.make_ready(token);
+                } else {
+                    source.want = CHUNK_BYTES;
+                    self.at_end_of_file(token, &chunk[consumed..], outputs);
+                }
+            }
+        }
+    }
+
+    /// Gives a file its name among documents, now that those before it are read. `false`: its
+    /// first line is not whole yet.
+    fn be_born(
+        &mut self,
+        token: SourceToken,
+        index: usize,
+        chunk: &[u8],
+        done: ReadDone,
+    ) -> bool {
+        let Some(source) = self.sources.get_mut(&token) else { return false };
+        let file = &source.files[index];
+        if file.born.is_some() {
+            return true;
+        }
+        let mut first_line = file.first_line;
+        if first_line == FirstLine::Unfinished {
+            first_line = FirstLine::of(chunk);
+            let is_last_word = file.closed && done.bytes < CHUNK_BYTES && !chunk.is_empty();
+            if first_line == FirstLine::Unfinished && is_last_word {
+                // A closed file that is but one torn line.
+                let torn = crate::encode::first_line_fingerprint(chunk);
+                first_line = FirstLine::Fingerprint(torn);
+            }
+        }
+        let Some(line) = fingerprint(first_line) else { return false };
+        let lineage = source.next_lineage(line);
+        let (id, start) = (source.files[index].id, source.files[index].start);
+        let rules = source.target.rules();
+        let record = new_record(id, line, lineage, source.next_base, start, rules);
+        let path = path_of(source, &source.files[index].name);
+        let tail = Tail::new(self.settings.shape, &source.origin, &path, &rules.target);
+        let born = Born {
+            believed_below: start,
+            reached: start,
+            tail: Arc::new(tail),
+            prefix: prefix_at(&source.key, &record, start),
+            target: source.target.clone(),
+            record,
+        };
+        source.decoder.set_event_bytes_max(rules.event_bytes_max as usize);
+        let file = &mut source.files[index];
+        file.first_line = first_line;
+        file.born = Some(born);
+        self.needs_commit(token);
+        true
+    }
+
+    /// Decodes and encodes what the chunk has, up to the next entry of the journal.
+    fn take_chunk(
+        &mut self,
+        token: SourceToken,
+        index: usize,
+        chunk: &[u8],
+        outputs: &mut Vec<Output>,
+    ) -> Taken {
+        self.reserve(token, index, chunk.len());
+        self.apply_cuts(token, index);
+        let Some(source) = self.sources.get_mut(&token) else { return Taken::Refused };
+        let Some(born) = &mut source.files[index].born else { return Taken::Refused };
+        let before = Place {
+            file: source.reading,
+            offset: source.offset,
+            carry: source.decoder.carry(),
+        };
+        let piece = up_to_change(chunk, source.offset, born.record.journal.next_change(source.offset));
+        begin_slice(&mut self.encoder, source, index, &self.files);
+        let Some(born) = &mut source.files[index].born else { return Taken::Refused };
+        let journal_day = born.record.journal.day(source.offset);
+        let today = born.target.day_of(self.now.wall_ns);
+        // Where nothing was sent yet a day that is over gives way to today.
+        let stale = journal_day.is_some_and(|day| day != today) && source.offset >= born.reached;
+        let day = journal_day.filter(|_| !stale).unwrap_or(today);
+        let mut sink = TurnSink {
+            encoder: &mut self.encoder,
+            blocked: &self.blocked,
+            counters: &self.counters,
+            source: token,
+            mono_ns: self.now.mono_ns,
+            day,
+            undated: false,
+            events: 0,
+            refused: None,
+        };
+        let pushed = source.decoder.push(born.context(), source.offset, piece, &mut sink);
+        let TurnSink { undated, events, refused, .. } = sink;
+        self.counters.events.inc_by(events);
+        source.in_batch |= events > 0;
+        let new_day = undated && Some(day) != journal_day;
+        if new_day {
+            born.record.journal.add(before.offset, Entry::Day(day));
+        }
+        let consumed = pushed.consumed;
+        if pushed.flow == Flow::Refuse {
+            source.decoder.restore(before.carry);
+            source.stalled = refused;
+        } else {
+            source.offset += consumed as u64;
+            source.bytes_read += consumed as u64;
+            self.counters.bytes_read.inc_by(consumed as u64);
+            born.reached = born.reached.max(source.offset);
+            born.place_at(&source.key, source.offset);
+            source.decoder.set_event_bytes_max(born.target.rules().event_bytes_max as usize);
+        }
+        if new_day {
+            self.needs_commit(token);
+        }
+        self.apply_cuts(token, index);
+        self.after_taking(token, consumed > 0);
+        if events > 0 {
+            self.batch_sources.insert(token);
+        }
+        self.seal_if_full(outputs);
+        match pushed.flow {
+            Flow::Refuse => Taken::Refused,
+            flow => Taken::Some {
+                consumed,
+                more: flow == Flow::Stop || consumed < chunk.len() && piece.len() < chunk.len(),
+            },
+        }
+    }
+
+    /// The place moved, or pieces were taken without a document.
+    fn after_taking(&mut self, token: SourceToken, moved: bool) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        if moved && !source.in_batch {
+            let place = source.place();
+            if let Some(frontier) = source.ledger.passed(place) {
+                source.move_frontier(frontier);
+                self.dirty.insert(token);
+            }
+        }
+        let carry = source.decoder.carry_bytes();
+        self.carry_bytes = self.carry_bytes + carry - source.carry_bytes;
+        source.carry_bytes = carry;
+        let has_carry = Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream));
+        if !has_carry {
+            source.carry_since = None;
+            self.carrying.remove(&token);
+        } else if moved || source.carry_since.is_none() {
+            source.carry_since = Some(self.now.mono_ns);
+            self.carrying.insert(token);
+        }
+    }
+
+    /// Unfinished lines that the journal ends exactly here.
+    fn apply_cuts(&mut self, token: SourceToken, index: usize) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let Some(born) = &source.files[index].born else { return };
+        let cuts: Vec<Stream> = born.record.journal.cuts(source.offset).collect();
+        if cuts.iter().any(|stream| source.decoder.has_carry(*stream)) {
+            self.flush_carry(token, &cuts);
+        }
+    }
+
+    /// Sends the carried pieces of these streams as events. The cut must be in the journal.
+    fn flush_carry(&mut self, token: SourceToken, streams: &[Stream]) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let Some(index) = source.reading_index() else { return };
+        begin_slice(&mut self.encoder, source, index, &self.files);
+        let Some(born) = &source.files[index].born else { return };
+        let today = born.target.day_of(self.now.wall_ns);
+        let before = source.decoder.carry();
+        let mut sink = TurnSink {
+            encoder: &mut self.encoder,
+            blocked: &self.blocked,
+            counters: &self.counters,
+            source: token,
+            mono_ns: self.now.mono_ns,
+            day: born.record.journal.day(source.offset).unwrap_or(today),
+            undated: false,
+            events: 0,
+            refused: None,
+        };
+        let mut refused = false;
+        for stream in streams {
+            refused |= source.decoder.cut(*stream, &mut sink) == Flow::Refuse;
+        }
+        let (events, index_refused) = (sink.events, sink.refused);
+        if refused {
+            source.decoder.restore(before);
+            source.stalled = index_refused;
+        }
+        source.in_batch |= events > 0;
+        self.counters.events.inc_by(events);
+        if events > 0 {
+            self.batch_sources.insert(token);
+        }
+        self.after_taking(token, false);
+    }
+
+    /// Ends the unfinished lines of a source here, by the journal.
+    pub(super) fn cut(&mut self, token: SourceToken) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let Some(index) = source.reading_index() else { return };
+        let offset = source.offset;
+        let Some(born) = source.files[index].born.as_mut() else { return };
+        let streams: Vec<Stream> =
+            Stream::ALL.into_iter().filter(|stream| source.decoder.has_carry(*stream)).collect();
+        for stream in &streams {
+            if !born.record.journal.cuts(offset).any(|other| other == *stream) {
+                born.record.journal.add(offset, Entry::Cut(*stream));
+                self.counters.cuts.inc();
+            }
+        }
+        if !streams.is_empty() {
+            self.needs_commit(token);
+            self.flush_carry(token, &streams);
+        }
+    }
+
+    /// Tells the store ahead which ids may be sent.
+    fn reserve(&mut self, token: SourceToken, index: usize, bytes: usize) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let end = source.offset + bytes as u64;
+        let size = source.size_seen;
+        let Some(born) = &mut source.files[index].born else { return };
+        if end > born.record.reserved {
+            let known = size.max(end).min(end + RESERVE_BYTES_MAX);
+            born.record.reserved = known + RESERVE_AHEAD_BYTES;
+            self.needs_commit(token);
+        }
+    }
+
+    /// Nothing more is there for now. `rest` is what follows the last whole line.
+    fn at_end_of_file(&mut self, token: SourceToken, rest: &[u8], outputs: &mut Vec<Output>) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let Some(index) = source.reading_index() else { return };
+        let file = &source.files[index];
+        let is_last = index + 1 == source.files.len();
+        if source.read_was_final {
+            if !rest.is_empty() && file.born.is_some() {
+                self.finish_torn(token, rest);
+            }
+            if self.sources.get(&token).is_some_and(|source| source.stalled.is_none()) {
+                self.next_file(token);
+            }
+        } else if file.closed {
+            // It was closed while the read was under way; what came in between is still unread.
+            self.make_ready(token);
+        } else if source.read_was_ended && is_last {
+            self.at_end_of_source(token, outputs);
+        }
+    }
+
+    /// The last line of a closed file has no newline and never will.
+    fn finish_torn(&mut self, token: SourceToken, rest: &[u8]) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let Some(index) = source.reading_index() else { return };
+        begin_slice(&mut self.encoder, source, index, &self.files);
+        let Some(born) = &mut source.files[index].born else { return };
+        let before = source.decoder.carry();
+        let today = born.target.day_of(self.now.wall_ns);
+        let journal_day = born.record.journal.day(source.offset);
+        let day = journal_day.unwrap_or(today);
+        let mut sink = TurnSink {
+            encoder: &mut self.encoder,
+            blocked: &self.blocked,
+            counters: &self.counters,
+            source: token,
+            mono_ns: self.now.mono_ns,
+            day,
+            undated: false,
+            events: 0,
+            refused: None,
+        };
+        let pushed = source.decoder.finish(born.context(), source.offset, rest, &mut sink);
+        let (events, undated, refused) = (sink.events, sink.undated, sink.refused);
+        self.counters.events.inc_by(events);
+        source.in_batch |= events > 0;
+        if undated && journal_day.is_none() {
+            born.record.journal.add(source.offset, Entry::Day(day));
+        }
+        if pushed.flow == Flow::Refuse {
+            source.decoder.restore(before);
+            source.stalled = refused;
+        } else {
+            source.offset += pushed.consumed as u64;
+        }
+        if events > 0 {
+            self.batch_sources.insert(token);
+        }
+        self.needs_commit(token);
+        self.after_taking(token, true);
+    }
+
+    /// The file is read to its end, which is final.
+    fn next_file(&mut self, token: SourceToken) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let Some(index) = source.reading_index() else { return };
+        let offset = source.offset;
+        let file = &mut source.files[index];
+        if let Some(born) = &mut file.born
+            && !file.truncated
+        {
+            born.record.finished = Some(offset);
+            source.next_base = born.record.base + offset;
+        }
+        if let Some(next) = source.files.get(index + 1) {
+            source.reading = next.sequence;
+            source.offset = next.start;
+            source.size_seen = next.start;
+            let (key, at) = (source.key.clone(), source.offset);
+            if let Some(born) = source.files[index + 1].born.as_mut() {
+                born.place_at(&key, at);
+                let max = born.target.rules().event_bytes_max as usize;
+                source.decoder.set_event_bytes_max(max);
+            }
+            self.after_taking(token, true);
+            self.make_ready(token);
+        } else if source.removed {
+            source.finished = true;
+            self.dirty.insert(token);
+            if source.decoder.carry().is_some() {
+                self.cut(token);
+            }
+            self.settle_if_drained(token);
+        }
+    }
+
+    /// Every file is read and the container has ended.
+    fn at_end_of_source(&mut self, token: SourceToken, outputs: &mut Vec<Output>) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let looked = source.scanned_after_end && !source.scan_running;
+        if !looked || !(source.ended || source.removed) {
+            return;
+        }
+        if source.files.is_empty() && source.removed && source.next_base == 0 && !source.complete {
+            let file = source.current.clone();
+            let loss = source.loss(&file, LossReason::DeletedBeforeOpen, 0, None);
+            outputs.push(Output::Lost(loss));
+        }
+        if source.decoder.carry().is_some() {
+            self.cut(token);
+        }
+        if let Some(source) = self.sources.get_mut(&token)
+            && source.stalled.is_none()
+        {
+            source.finished = true;
+        }
+        self.settle_if_drained(token);
+    }
+
+    /// The file was cut to less than what was read of it: what it holds now is a new generation.
+    fn truncated(&mut self, token: SourceToken, size: u64, outputs: &mut Vec<Output>) {
+        self.counters.truncations.inc();
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let Some(index) = source.reading_index() else { return };
+        let sequence = source.next_sequence;
+        source.next_sequence += 1;
+        let offset = source.offset;
+        let file = &mut source.files[index];
+        let name = file.name.clone();
+        file.truncated = true;
+        let fresh = FileState {
+            sequence,
+            id: file.id,
+            name: name.clone(),
+            handle: file.handle.clone(),
+            is_archive: false,
+            closed: file.closed,
+            truncated: false,
+            start: 0,
+            first_line: FirstLine::Unfinished,
+            born: None,
+        };
+        file.closed = true;
+        if let Some(born) = &mut file.born {
+            source.next_base = born.record.base + offset;
+        }
+        source.files.insert(index + 1, fresh);
+        // How much was written and cut away unread nobody can know.
+        tracing::warn!(source = %source.key, file = %name, offset, size, "a log was truncated");
+        let loss = source.loss(&name, LossReason::Truncated, offset, None);
+        outputs.push(Output::Lost(loss));
+        if source.decoder.carry().is_some() {
+            self.cut(token);
+        }
+        self.next_file(token);
+    }
+
+    fn read_failed(&mut self, token: SourceToken, error: &io::Error, outputs: &mut Vec<Output>) {
+        self.counters.read_errors.inc();
+        let retry = self.now.after(RETRY_AFTER);
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        source.read_failures += 1;
+        let Some(index) = source.reading_index() else { return };
+        let file = &source.files[index];
+        tracing::warn!(
+            source = %source.key, file = %file.name, offset = source.offset, %error,
+            "cannot read; trying again"
+        );
+        if source.read_failures >= READ_FAILURES_MAX && (file.is_archive || source.removed) {
+            let loss = source.loss(&file.name, LossReason::ReadError, source.offset, None);
+            outputs.push(Output::Lost(loss));
+            source.read_failures = 0;
+            self.next_file(token);
+            return;
+        }
+        source.retry_mono_ns = Some(retry);
+        self.retries.insert((retry, token));
+    }
+}
+
+enum Taken {
+    /// The target waits; nothing moved.
+    Refused,
+    /// `more`: the chunk has more that can be taken at once.
+    Some { consumed: usize, more: bool },
+}
+
+/// The chunk up to where the journal changes something: to the end of the line that reaches or
+/// crosses that offset, since an entry holds for records that begin at or beyond it.
+fn up_to_change(chunk: &[u8], offset: u64, change: Option<u64>) -> &[u8] {
+    let Some(change) = change else { return chunk };
+    let ahead = change - offset;
+    if ahead >= chunk.len() as u64 {
+        return chunk;
+    }
+    let last = ahead as usize - 1;
+    match memchr::memchr(b'\n', &chunk[last..]) {
+        Some(end) => &chunk[..=last + end],
+        None => chunk,
+    }
+}
+
+fn begin_slice<F: Files>(
+    encoder: &mut crate::encode::Encoder,
+    source: &Source<F::Handle>,
+    index: usize,
+    files: &F,
+) {
+    let file = &source.files[index];
+    let Some(born) = &file.born else { return };
+    let slice = Slice {
+        source: source.token,
+        epoch: source.epoch,
+        name: source.key.0.clone(),
+        prefix: born.prefix,
+        believed_below: born.believed_below,
+        raw: files.raw(&file.handle),
+    };
+    encoder.begin(slice, born.tail.clone(), born.target.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_holds_from_the_next_record() {
+        let chunk = b"aaa\nbbb\nccc\n";
+        let check = |change, expect: &[u8]| assert_eq!(up_to_change(chunk, 100, change), expect);
+        check(None, chunk);
+        check(Some(104), b"aaa\n");
+        check(Some(105), b"aaa\nbbb\n");
+        check(Some(101), b"aaa\n");
+        check(Some(108), b"aaa\nbbb\n");
+        check(Some(112), chunk);
+        check(Some(500), chunk);
+    }
+}
