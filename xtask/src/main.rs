@@ -1,9 +1,12 @@
 //! Every chore of this repository: `cargo xtask <verb>`.
 
+mod agent;
+mod demo;
 mod docker;
 mod process;
 mod server;
 mod test;
+mod usage;
 mod workspace;
 
 use std::process::ExitCode;
@@ -23,6 +26,8 @@ enum Verb {
     Server(server::Arguments),
     /// Run every suite that this machine can, and say what was left out
     Test(test::Arguments),
+    /// Watch lines travel from containers to Elasticsearch, and see that each arrives once
+    Demo(demo::Arguments),
     /// Run a command that gets SIGTERM when the process that started it dies
     #[command(hide = true)]
     Tether(process::TetherArguments),
@@ -32,6 +37,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Server(arguments) => server::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Tether(arguments) => process::tether(&arguments),
     };
     match done {

@@ -3,7 +3,7 @@
 mod engine;
 mod image;
 
-pub(crate) use engine::Engine;
+pub(crate) use engine::{Engine, docker};
 pub(crate) use image::load;
 
 /// Programs that [`Engine::start`] and [`load`] use, and the Debian packages that have them.

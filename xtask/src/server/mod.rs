@@ -20,7 +20,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-#[expect(unused_imports, reason = "demo is the first to use it from here")]
 pub(crate) use handle::Server;
 pub(crate) use release::{Family, Release};
 
