@@ -61,6 +61,8 @@ pub enum StartError {
     Watch(#[from] WatchError),
     #[error(transparent)]
     Target(#[from] crate::encode::ZoneError),
+    #[error("cannot tell the node's name; give it with `node`, or in the variable NODE_NAME")]
+    NoNode,
     #[error("cannot set up the output: {0}")]
     Output(String),
     #[error("cannot start a thread: {0}; check the limit of processes (`ulimit -u`)")]
@@ -138,9 +140,9 @@ impl Running {
         };
         let control = observe::control::bind(&config.state_dir)?;
         let docker = docker_settings(&config.docker);
-        let node = discover::node_name(&docker, config.node_given.as_deref())
+        let node = discover::node_name(&docker, config.node.as_deref())
             .await
-            .unwrap_or_else(|| config.node.clone());
+            .ok_or(StartError::NoNode)?;
         let health = Arc::new(Health::default());
         health.reach(Step::StoreOpen);
 
