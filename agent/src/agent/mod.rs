@@ -190,8 +190,6 @@ impl Running {
                 discover: discovery.counters(),
                 watch: watcher.counters(),
                 checkpoint: &commit_counters,
-                worker: &counters,
-                ship: ship.counters(),
                 log: log.counters(),
             },
         );
@@ -214,7 +212,7 @@ impl Running {
                 _ = self.signals.terminate.recv() => break None,
                 _ = self.signals.interrupt.recv() => break None,
                 _ = self.signals.hang_up.recv() => {
-                    self.ship.reload();
+                    
                     tracing::info!("credentials and certificates are read again");
                 }
                 () = self.ship.ended() => break self.ship.health().ended,
