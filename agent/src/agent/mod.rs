@@ -235,7 +235,7 @@ impl Running {
         for worker in &self.workers {
             worker.inbox().put(Input::Drain);
         }
-        let mut left = || until.saturating_duration_since(Instant::now());
+        let left = || until.saturating_duration_since(Instant::now());
         while !self.workers.iter().all(WorkerThread::is_finished) && !left().is_zero() {
             tokio::select! {
                 () = tokio::time::sleep(END_LOOK) => {}

@@ -50,6 +50,15 @@ impl Blocked {
         self.indices.remove(index);
     }
 
+    /// The source tries no more, without an answer; whoever waits may try now.
+    pub(super) fn abandoned_by(&mut self, source: SourceToken) {
+        for refusal in self.indices.values_mut() {
+            if refusal.probe == Some(source) {
+                refusal.probe = None;
+            }
+        }
+    }
+
     /// The probe went through: its indices take documents again.
     pub(super) fn opened_by(&mut self, source: SourceToken) -> Vec<Arc<str>> {
         let opened: Vec<_> = self

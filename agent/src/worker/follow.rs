@@ -83,15 +83,18 @@ fn merge<Handle: Clone>(
         file.closed |= !is_current.contains(&file.id);
     }
     let on_disk: HashSet<FileId> = found.iter().map(|file| file.id).collect();
-    let missed = source.scanned && {
-        let newest = source.files.back().map(|file| file.id);
-        let new = found.iter().any(|file| matches!(file.kind, FoundKind::New { .. }));
-        new && newest.is_some_and(|id| !on_disk.contains(&id))
-    };
+    let newest = source.files.back().filter(|_| source.scanned).map(|file| file.sequence);
+    let new = found.iter().any(|file| matches!(file.kind, FoundKind::New { .. }));
+    let archives: HashSet<u128> = found.iter().filter_map(archived_line).collect();
     for file in found {
         place(source, file, &on_disk, shape);
     }
-    if missed && !source.removed {
+    let newest = newest.and_then(|sequence| source.files.iter().find(|file| file.sequence == sequence));
+    let lost_sight = newest.is_some_and(|file| {
+        let line = fingerprint(file.first_line);
+        !on_disk.contains(&file.id) && line.is_none_or(|line| !archives.contains(&line))
+    });
+    if new && lost_sight && !source.removed {
         // The file before the new ones has lost its name, so at least as many rotations as the
         // runtime keeps files lie between; whether one more did cannot be seen.
         let loss = source.loss(&source.current.clone(), LossReason::RotatedUnseen, 0, None);
@@ -107,6 +110,13 @@ fn merge<Handle: Clone>(
         begin(source);
     }
     source.scanned = true;
+}
+
+fn archived_line<Handle>(found: &Found<Handle>) -> Option<u128> {
+    match &found.kind {
+        FoundKind::New { first_line, is_archive: true, .. } => fingerprint(*first_line),
+        _ => None,
+    }
 }
 
 /// One found file's place among the known ones.

@@ -58,6 +58,7 @@ impl<F: Files> Worker<F> {
 
     fn paused(&mut self, token: SourceToken, index: &Arc<str>, until_mono_ns: u64) {
         self.counters.rewinds.inc();
+        self.blocked.abandoned_by(token);
         self.blocked.block(index, until_mono_ns);
         let Some(source) = self.sources.get_mut(&token) else { return };
         source.rewind();
@@ -71,6 +72,8 @@ impl<F: Files> Worker<F> {
         self.counters.new_generations.inc();
         let Some(source) = self.sources.get_mut(&token) else { return };
         source.rewind();
+        source.probing = false;
+        self.blocked.abandoned_by(token);
         let key = source.key.clone();
         let offset = source.offset;
         if let Some(index) = source.reading_index()

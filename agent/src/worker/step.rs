@@ -136,6 +136,23 @@ impl<F: Files> Worker<F> {
         self.next_wake()
     }
 
+    /// One line on what is waited for, for whoever has to find out why nothing moves.
+    pub fn describe(&self) -> String {
+        format!(
+            "{} ready, {} in flight ({} of them held), open batch of {} documents, commit {:?} \
+             of {} wanted, {} durable, blocked {:?}, probes {:?}",
+            self.ready.len(),
+            self.in_flight.len(),
+            self.held.len(),
+            self.encoder.documents(),
+            self.committing,
+            self.wanted,
+            self.durable,
+            self.blocked,
+            self.probes
+        )
+    }
+
     /// Everything that was sealed has its receipt and is in the store.
     pub fn is_drained(&self) -> bool {
         self.draining
@@ -239,13 +256,7 @@ impl<F: Files> Worker<F> {
             self.probes.insert(token);
         } else {
             // It has nothing to try with; whoever comes next may.
-            for index in self.blocked.opened_by(token) {
-                self.blocked.block(&index, self.now.mono_ns);
-                let waits = self.sources.values().any(|source| source.stalled.as_ref() == Some(&index));
-                if !waits {
-                    self.blocked.forget(&index);
-                }
-            }
+            self.blocked.abandoned_by(token);
         }
     }
 

@@ -139,15 +139,52 @@ impl World {
             let settled = self.is_settled();
             match (settled, quiet_since) {
                 (false, _) => quiet_since = None,
-                (true, None) => quiet_since = Some(self.now.mono_ns),
-                (true, Some(since)) if self.now.mono_ns - since > 30 * SECOND => break,
-                _ => {}
+                (true, None) => {
+                    // Nothing breaks any more, so everything has to arrive.
+                    self.server.fault_every = 0;
+                    self.server.refusing.clear();
+                    quiet_since = Some(self.now.mono_ns);
+                }
+                (true, Some(since)) => {
+                    let quiet = self.now.mono_ns - since;
+                    let whole = quiet > 10 * SECOND && self.check().is_ok();
+                    // Once whole, a little longer: something may still be sent twice.
+                    let longer = if whole { 30 * SECOND } else { 300 * SECOND };
+                    if quiet > longer {
+                        break;
+                    }
+                }
             }
             if !self.advance(settled) {
                 break;
             }
         }
-        self.check()
+        self.check().map_err(|wrong| format!("{wrong}\n{}", self.describe()))
+    }
+
+    /// Where the agent stands, for whoever has to find out what went wrong.
+    fn describe(&mut self) -> String {
+        let (reply, positions) = crossbeam_channel::bounded(1);
+        if let Some(agent) = &mut self.agent {
+            let inputs = [Input::Positions(reply)];
+            agent.worker.step(self.now, inputs, &mut Vec::new());
+        }
+        let mut text = format!("{:?}, after {} lives", self.scenario, self.lives);
+        if let Some(agent) = &self.agent {
+            let health = agent.shipper.health(self.now);
+            text += &format!("\n  worker: {}\n  ship: {health:?}", agent.worker.describe());
+        }
+        for position in positions.try_iter().flatten() {
+            text += &format!("\n  {position:?}");
+        }
+        for (directory, names) in &self.disk.borrow().directories {
+            text += &format!("\n  {}", &directory.display().to_string()[70..]);
+            for (name, inode) in names {
+                let size = self.disk.borrow().inodes[*inode].bytes.len();
+                text += &format!(" {}={inode}:{size}", &name[64..]);
+            }
+        }
+        text
     }
 
     /// Nothing is being written, broken or due.
