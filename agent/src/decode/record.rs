@@ -58,10 +58,12 @@ pub(super) fn canonical<'a>(
     if has_attrs {
         front = strip_attrs(front, memory)?;
     }
-    let stream = match front.last_chunk()? {
-        STDOUT => Stream::Stdout,
-        STDERR => Stream::Stderr,
-        _ => return None,
+    let stream = if front.ends_with(STDOUT) {
+        Stream::Stdout
+    } else if front.ends_with(STDERR) {
+        Stream::Stderr
+    } else {
+        return None;
     };
     let text_len = (front.len() - STDOUT.len()).checked_sub(HEAD.len())?;
     if !front.starts_with(HEAD) || !simd::is_string_inside(&buffer[HEAD.len()..], text_len) {
@@ -136,9 +138,8 @@ fn string_len(bytes: &[u8]) -> Option<usize> {
 
 /// `{"name":"value",…}` without spaces and with at least one member.
 fn is_object_of_strings(object: &[u8]) -> bool {
-    let mut rest = match object.strip_prefix(b"{") {
-        Some(rest) => rest,
-        None => return false,
+    let Some(mut rest) = object.strip_prefix(b"{") else {
+        return false;
     };
     loop {
         for end in [b':', 0] {

@@ -22,22 +22,24 @@ impl Times {
     pub(super) fn canonical(&mut self, text: &[u8]) -> Option<TimeText> {
         let mut time = *ZERO;
         match text.len() {
-            30 => time.copy_from_slice(text),
-            len @ (20 | 22..=29) => time[..len - 1].copy_from_slice(&text[..len - 1]),
+            // Of a known length a copy is two moves; nearly all times have eight or nine digits.
+            30 => time.copy_from_slice(&text[..30]),
+            29 => time[..28].copy_from_slice(&text[..28]),
+            len @ (20 | 22..=28) => time[..len - 1].copy_from_slice(&text[..len - 1]),
             _ => return None,
         }
         if text[text.len() - 1] != b'Z' || time[19] != b'.' {
             return None;
         }
-        if time[..17] != self.minute {
-            if !is_minute(&time[..17]) {
+        if text[..17] != self.minute {
+            if !is_minute(&text[..17]) {
                 return None;
             }
-            self.minute.copy_from_slice(&time[..17]);
+            self.minute.copy_from_slice(&text[..17]);
         }
         let legal = (b'0'..=b'5').contains(&time[17])
             && time[18].is_ascii_digit()
-            && are_digits(time[20..28].first_chunk()?)
+            && are_digits(*time[20..28].first_chunk()?)
             && time[28].is_ascii_digit();
         legal.then_some(time)
     }
@@ -45,10 +47,10 @@ impl Times {
 
 /// Eight digits at once.
 #[inline]
-fn are_digits(bytes: &[u8; 8]) -> bool {
+fn are_digits(bytes: [u8; 8]) -> bool {
     const UPPER: u64 = 0xf0f0_f0f0_f0f0_f0f0;
     const DIGITS: u64 = 0x3030_3030_3030_3030;
-    let word = u64::from_le_bytes(*bytes);
+    let word = u64::from_le_bytes(bytes);
     // The upper half is 3, and stays 3 when 6 is added to a lower half of 0 to 9.
     (word & UPPER) == DIGITS && (word.wrapping_add(0x0606_0606_0606_0606) & UPPER) == DIGITS
 }

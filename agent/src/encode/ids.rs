@@ -33,11 +33,28 @@ pub fn first_line_fingerprint(first_line: &[u8]) -> u128 {
 }
 
 /// The offset as lower-case hex digits; beyond [`OFFSET_MAX`] the highest that fits.
+#[inline]
 pub(super) fn offset_digits(offset: u64) -> [u8; OFFSET_DIGITS] {
     let offset = offset.min(OFFSET_MAX);
-    std::array::from_fn(|at| {
-        b"0123456789abcdef"[(offset >> (4 * (OFFSET_DIGITS - 1 - at))) as usize & 15]
-    })
+    let mut digits = [0; OFFSET_DIGITS];
+    digits[..3].copy_from_slice(&eight_digits((offset >> 32) as u32)[5..]);
+    digits[3..].copy_from_slice(&eight_digits(offset as u32));
+    digits
+}
+
+/// All digits at once: each is made on every line, so a loop over them would be seen.
+#[inline]
+fn eight_digits(value: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Halves apart, then quarters, then single digits, each into a byte.
+    let mut bytes = u64::from(value);
+    bytes = (bytes | (bytes << 16)) & 0x0000_ffff_0000_ffff;
+    bytes = (bytes | (bytes << 8)) & 0x00ff_00ff_00ff_00ff;
+    bytes = (bytes | (bytes << 4)) & 0x0f0f_0f0f_0f0f_0f0f;
+    // Ten and above reach 16 when 6 is added; they are letters.
+    let letters = ((bytes + 6 * ONES) >> 4) & ONES;
+    let letter = u64::from(b'a' - b'0' - 10);
+    (bytes + u64::from(b'0') * ONES + letter * letters).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -74,6 +91,11 @@ mod tests {
         assert_eq!(&offset_digits(0), b"00000000000");
         assert_eq!(&offset_digits(0xabc), b"00000000abc");
         assert_eq!(&offset_digits(OFFSET_MAX), b"fffffffffff");
+        for shift in 0..44 {
+            let offset = 0x0123_4567_89ab_cdef >> 4 >> shift;
+            let offset = offset & OFFSET_MAX;
+            assert_eq!(offset_digits(offset), format!("{offset:011x}").as_bytes());
+        }
         assert_eq!(&offset_digits(u64::MAX), b"fffffffffff");
     }
 }

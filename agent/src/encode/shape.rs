@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Day;
 use super::ids::offset_digits;
-use crate::core::Origin;
+use crate::core::{Origin, Stream};
 use crate::decode::{Event, escape_into};
 
 /// How a document names its members.
@@ -211,8 +211,10 @@ impl Parts<'_> {
             out.extend_from_slice(piece);
         }
         out.extend_from_slice(b"\",\"stream\":\"");
-        out.extend_from_slice(event.stream.as_str().as_bytes());
-        out.push(b'"');
+        out.extend_from_slice(match event.stream {
+            Stream::Stdout => b"stdout\"",
+            Stream::Stderr => b"stderr\"",
+        });
         match self.tail.shape {
             Shape::Ecs => self.ecs(out, time),
             Shape::Pilot => self.pilot(out, time),

@@ -161,13 +161,12 @@ mod avx2 {
         let mut at = 0;
         while at < len {
             let judged = if len - at >= BLOCK { u32::MAX } else { (1 << (len - at)) - 1 };
-            let block = match buffer[at..].first_chunk() {
-                Some(block) => load(block),
-                None => {
-                    let mut padded = [0; BLOCK];
-                    padded[..len - at].copy_from_slice(&buffer[at..len]);
-                    load(&padded)
-                }
+            let block = if let Some(block) = buffer[at..].first_chunk() {
+                load(block)
+            } else {
+                let mut padded = [0; BLOCK];
+                padded[..len - at].copy_from_slice(&buffer[at..len]);
+                load(&padded)
             };
             let backslash = equal(block, b'\\') & judged;
             let mut bare = control(block) | equal(block, b'"');
@@ -221,8 +220,8 @@ mod portable {
         // set it wrongly only in a byte above one that is truly small, so "any" stays exact.
         let zero = |word: u64| word.wrapping_sub(ONES) & !word;
         let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = zero(word ^ (ONES * b'"' as u64));
-        let backslash = zero(word ^ (ONES * b'\\' as u64));
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
         ((below_space | quote | backslash) & HIGHS) != 0
     }
 
@@ -349,7 +348,7 @@ mod tests {
     fn pieces() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             8 => "[ -~]{0,20}",
-            4 => r#"(\\){1,5}"#,
+            4 => r"(\\){1,5}",
             2 => Just(r"\u".to_owned()),
             2 => Just(r"\ud83d".to_owned()),
             2 => Just(r"\ude00".to_owned()),

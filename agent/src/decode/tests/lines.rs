@@ -37,7 +37,7 @@ fn a_line_that_only_looks_ended_is_a_piece() {
 
 #[test]
 fn long_lines_are_joined() {
-    for (len, rest) in [(16_383, &b""[..]), (16_384, b""), (16_385, b"a"), (20_000, b"")] {
+    for len in [16_383, 16_384, 16_385, 20_000, 32_768] {
         let mut line = vec![b'a'; len];
         line.push(b'\n');
         let mut file = Vec::new();
@@ -46,7 +46,6 @@ fn long_lines_are_joined() {
         }
         let text = "a".repeat(len);
         check(&file, &[(&text, false, None)]);
-        assert!(text.ends_with(std::str::from_utf8(rest).unwrap()));
     }
 }
 
@@ -196,6 +195,17 @@ fn joined_lines_end_at_the_limit() {
     assert_eq!(got, [("aaaabbbb", true), ("ccd", true), ("next", false)]);
 }
 
+/// Counts the pieces of text.
+struct Count(usize);
+
+impl Sink for Count {
+    fn event(&mut self, event: &Event<'_>) -> Flow {
+        self.0 += event.text.len();
+        Flow::Go
+    }
+    fn damage(&mut self, _: DamageReason, _: u64) {}
+}
+
 #[test]
 fn small_pieces_are_merged() {
     let mut decoder = Decoder::new(4 << 20);
@@ -203,17 +213,9 @@ fn small_pieces_are_merged() {
     let file = docker(b"x", "stdout", TIME).repeat(100_000);
     assert_eq!(decoder.push(FILE, 0, &file, &mut sink).consumed, file.len());
     assert_eq!(decoder.carry_bytes(), 100_000);
-    let mut pieces = 0;
-    struct Count<'a>(&'a mut usize);
-    impl Sink for Count<'_> {
-        fn event(&mut self, event: &Event<'_>) -> Flow {
-            *self.0 += event.text.len();
-            Flow::Go
-        }
-        fn damage(&mut self, _: DamageReason, _: u64) {}
-    }
-    decoder.cut(Stream::Stdout, &mut Count(&mut pieces));
-    assert_eq!(pieces, 100_000_usize.div_ceil(16 << 10));
+    let mut pieces = Count(0);
+    decoder.cut(Stream::Stdout, &mut pieces);
+    assert_eq!(pieces.0, 100_000_usize.div_ceil(16 << 10));
 }
 
 #[test]

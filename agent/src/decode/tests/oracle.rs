@@ -110,11 +110,11 @@ impl Oracle {
             partial: false,
             damage,
         };
-        self.join(piece, log.ends_with('\n'), escaped_len(content, log));
+        self.join(&piece, log.ends_with('\n'), escaped_len(content, log));
         true
     }
 
-    fn join(&mut self, piece: Owned, ends_line: bool, escaped: usize) {
+    fn join(&mut self, piece: &Owned, ends_line: bool, escaped: usize) {
         let stream = piece.stream;
         let at = stream.index();
         if let Some((_, _, held)) = &self.open[at]
