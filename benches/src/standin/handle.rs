@@ -160,7 +160,7 @@ impl<'a> Visit<'a> {
                         return Err(Cut);
                     }
                     Fault::Stall(Stage::MidBody { bytes }) if self.seen.wire_bytes >= *bytes => {
-                        std::future::pending().await
+                        std::future::pending::<()>().await;
                     }
                     _ => {}
                 }

@@ -126,7 +126,7 @@ pub(super) fn search(
         }
         hit
     });
-    let mut answer = answer(version, total, hits.collect());
+    let mut answer = answer(version, total, &hits.collect::<Vec<_>>());
     if parameters.contains_key("scroll") {
         answer["_scroll_id"] = json!(scrolls.open(size, rest));
     }
@@ -149,8 +149,9 @@ pub(super) fn scroll(
     })?;
     let page: Vec<usize> = scroll.rest.drain(..scroll.size.min(scroll.rest.len())).collect();
     let everything = Projection::default();
-    let hits = page.iter().map(|&at| hit(version, &store.documents()[at], &everything)).collect();
-    let mut answer = answer(version, store.documents().len(), hits);
+    let hits: Vec<Value> =
+        page.iter().map(|&at| hit(version, &store.documents()[at], &everything)).collect();
+    let mut answer = answer(version, store.documents().len(), &hits);
     answer["_scroll_id"] = json!(id);
     Ok(answer)
 }
@@ -464,7 +465,7 @@ fn hit(version: Version, document: &Document, projection: &Projection) -> Value 
     hit
 }
 
-fn answer(version: Version, total: usize, hits: Vec<Value>) -> Value {
+fn answer(version: Version, total: usize, hits: &[Value]) -> Value {
     let total = if version == Version::Elasticsearch6 {
         json!(total)
     } else {
