@@ -1,3 +1,5 @@
+//! Runs the stand-in as a process, for measurements and demonstrations.
+
 use std::path::PathBuf;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;

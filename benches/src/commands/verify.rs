@@ -1,3 +1,5 @@
+//! Compares what a server has with what was written.
+
 use std::path::PathBuf;
 
 use clap::Args;
