@@ -422,6 +422,17 @@ fn counts_of_items_that_lie() {
     standin.faults().add(Rule::new(Fault::FewerItems { keep: 2 }).times(1));
     assert_eq!(items(bulk(&mut client, &body)), Some(2));
     assert_eq!(standin.count(), 2);
+    standin.faults().add(
+        Rule::new(Fault::Answer {
+            status: 200,
+            headers: vec![("x-cache".into(), "miss".into())],
+            body: br#"{"errors":true}"#.to_vec(),
+        })
+        .times(1),
+    );
+    let response = bulk(&mut client, &body);
+    assert_eq!(response.header("x-cache"), Some("miss"));
+    assert_eq!((items(response), standin.count()), (None, 2));
     standin.faults().add(Rule::new(Fault::MoreItems { extra: 3 }).times(1));
     assert_eq!(items(bulk(&mut client, &body)), Some(8));
     assert_eq!(standin.count(), 5);

@@ -186,7 +186,7 @@ impl Shipper {
         // cheaper than sending a batch into the void.
         self.hosts.forget(sent.host);
         self.host_failed(now, sent.host, &error.text, outputs);
-        if error.sent == Sent::Part && error.fault == TransportFault::Closed {
+        if error.sent != Sent::Nothing && error.fault == TransportFault::Closed {
             self.cut(now, sent, job, task, error, outputs);
         } else {
             task.patience.cuts = 0;

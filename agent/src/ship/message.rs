@@ -192,3 +192,21 @@ impl LetterFailure {
         }
     }
 }
+
+impl WarningKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HostFails => "host fails",
+            Self::Unauthorized => "host refuses the credentials",
+            Self::AnswerUntrusted => "answer is not believed",
+            Self::TargetPaused => "index refuses and is paused",
+            Self::DeadLetter => "documents are refused for good and become dead letters",
+            Self::DeadLetterStoreFails => "dead letters cannot be kept",
+            Self::TooLarge => "request is too large for the server",
+            Self::ConflictOnFirstAttempt => "document exists although it was never sent",
+            Self::Collided => "another document has this id; the file gets new ones",
+            Self::VersionUnknown => "version of the server is not known",
+            Self::CutFailed => "batch cannot be taken apart",
+        }
+    }
+}

@@ -1,3 +1,5 @@
+//! Makes a large log.
+
 use std::path::PathBuf;
 use std::time::Instant;
 

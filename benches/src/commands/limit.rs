@@ -1,3 +1,5 @@
+//! Runs the limit program.
+
 use std::path::PathBuf;
 
 use clap::Args;

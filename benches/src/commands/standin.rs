@@ -1,3 +1,5 @@
+//! Runs the stand-in as a process, for measurements and demonstrations.
+
 use std::path::PathBuf;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -64,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         auth,
     })?;
     println!("ready {}", standin.url());
-    let every = arguments.every.map_or(Duration::from_secs(3600), Duration::from_secs_f64);
+    let every = arguments.every.map_or(Duration::from_hours(1), Duration::from_secs_f64);
     while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
         if arguments.every.is_some() {
             eprintln!("{}", serde_json::to_string(&standin.snapshot())?);

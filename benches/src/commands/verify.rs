@@ -1,3 +1,5 @@
+//! Compares what a server has with what was written.
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -6,7 +8,7 @@ use sluice_bench::verify::{compare, from_url};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// `http://[user:password@]host:port` of an Elasticsearch, an OpenSearch or a stand-in.
+    /// `http://[user:password@]host:port` of an Elasticsearch, an `OpenSearch` or a stand-in.
     #[arg(long)]
     url: String,
     /// Names or patterns, with commas between.

@@ -1,3 +1,5 @@
+//! Writes numbered lines: as a container's process, into a file, or as a container's log.
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;

@@ -19,8 +19,7 @@ impl Origin {
     /// With the names of a container that could have this log.
     pub fn new(file: &Path) -> Self {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let mut rng = Rng::new(name.len() as u64);
-        let id: String = (0..4).map(|_| format!("{:016x}", rng.next())).collect();
+        let id = Rng::new(name.len() as u64).hex(64);
         Self::of_container(&file.display().to_string(), &id, "web", "nginx:1.29", "node-1")
     }
 

@@ -57,7 +57,7 @@ impl ContainerSpec {
             (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211)
         });
         let mut rng = Rng::new(seed);
-        let id = (0..4).map(|_| format!("{:016x}", rng.next())).collect();
+        let id = rng.hex(64);
         let created = Stamp(1_767_323_044_000_000_001);
         Self {
             id,
@@ -243,8 +243,7 @@ impl ContainerDir {
         } else {
             String::new()
         };
-        let mut image = Rng::new(spec.image.len() as u64);
-        let image: String = (0..4).map(|_| format!("{:016x}", image.next())).collect();
+        let image = Rng::new(spec.image.len() as u64).hex(64);
         json!({
             "StreamConfig": {},
             "State": state(&spec.state),

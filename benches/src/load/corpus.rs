@@ -59,7 +59,7 @@ struct PoolText {
 }
 
 fn pool(rng: &mut Rng) -> Vec<PoolText> {
-    let mut texts = Texts::new(Kind::Mixed, rng.next());
+    let mut texts = Texts::new(Kind::Mixed, rng.bits());
     let mut text = Vec::new();
     let mut made = Vec::with_capacity(POOL_TEXTS);
     for _ in 0..POOL_TEXTS {

@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn a_piece_per_stream() {
         let (_dir, mut writer) = writer(options());
-        writer.write(Stream::Stdout, &[b'x'; 20_000]).expect("writes");
+        writer.write(Stream::Stdout, &vec![b'x'; 20_000]).expect("writes");
         writer.write_line(Stream::Stderr, b"between").expect("writes");
         writer.write_line(Stream::Stdout, b"").expect("writes");
         let lengths: Vec<usize> = logs(&writer).iter().map(|(log, _)| log.len()).collect();

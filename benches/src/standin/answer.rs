@@ -114,6 +114,7 @@ fn matches_name(pattern: &str, name: &str) -> bool {
 }
 
 /// The members of an item that `filter_path` can leave out, decided once per answer.
+#[expect(clippy::struct_excessive_bools, reason = "one for each member of the format")]
 struct Wanted {
     index: bool,
     id: bool,

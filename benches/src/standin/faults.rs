@@ -28,6 +28,8 @@ pub enum Fault {
     Refuse { status: u16, kind: String, reason: String },
     /// A proxy's page instead of an answer; nothing is stored.
     HtmlPage(u16),
+    /// This answer, whatever was asked; nothing is stored.
+    Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
     /// Some items fail, the others are stored.
     Items(ItemFault),
     /// The connection is closed.

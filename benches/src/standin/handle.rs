@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
+use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Instant;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -36,6 +38,8 @@ struct Answer {
     framing: Framing,
     content_type: &'static str,
     is_named: bool,
+    /// Besides those that every answer has.
+    headers: Vec<(String, String)>,
 }
 
 pub(super) async fn handle(
@@ -62,6 +66,7 @@ impl<'a> Visit<'a> {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
         let seen = RequestSeen {
+            began: Instant::now(),
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
@@ -160,7 +165,7 @@ impl<'a> Visit<'a> {
                         return Err(Cut);
                     }
                     Fault::Stall(Stage::MidBody { bytes }) if self.seen.wire_bytes >= *bytes => {
-                        std::future::pending().await
+                        std::future::pending::<()>().await;
                     }
                     _ => {}
                 }
@@ -184,6 +189,15 @@ impl<'a> Visit<'a> {
                 framing: Framing::ContentLength,
                 content_type: "text/html",
                 is_named: false,
+                headers: Vec::new(),
+            }),
+            Fault::Answer { status, headers, body } => Some(Answer {
+                status: *status,
+                body: body.clone(),
+                framing: Framing::ContentLength,
+                content_type: self.state.version.content_type(),
+                is_named: true,
+                headers: headers.clone(),
             }),
             _ => None,
         })
@@ -197,6 +211,7 @@ impl<'a> Visit<'a> {
             framing: Framing::ContentLength,
             content_type: self.state.version.content_type(),
             is_named: !matches!(error.status, 413 | 417) && !is_block,
+            headers: Vec::new(),
         }
     }
 
@@ -209,6 +224,7 @@ impl<'a> Visit<'a> {
             framing: Framing::ContentLength,
             content_type: self.state.version.content_type(),
             is_named: true,
+            headers: Vec::new(),
         }
     }
 
@@ -258,7 +274,14 @@ impl<'a> Visit<'a> {
             Framing::ContentLength
         };
         let content_type = self.state.version.content_type();
-        Ok(Answer { status: 200, body: written.body, framing, content_type, is_named: true })
+        Ok(Answer {
+            status: 200,
+            body: written.body,
+            framing,
+            content_type,
+            is_named: true,
+            headers: Vec::new(),
+        })
     }
 
     fn judge_bulk_parameters(&self) -> Result<(), ApiError> {
@@ -364,7 +387,7 @@ impl<'a> Visit<'a> {
 
     /// Puts the answer on the wire, with the faults that spoil it.
     fn finish(&self, answer: Answer) -> Result<Response<Reply>, Cut> {
-        let Answer { status, mut body, framing, content_type, is_named } = answer;
+        let Answer { status, mut body, framing, content_type, is_named, headers: more } = answer;
         let is_gzip = !body.is_empty()
             && self.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"));
         if self.faults.iter().any(|fault| matches!(fault, Fault::TruncatedJson)) {
@@ -389,9 +412,11 @@ impl<'a> Visit<'a> {
         let mut response = Response::new(reply);
         *response.status_mut() = StatusCode::from_u16(status).map_err(|_| Cut)?;
         let headers = response.headers_mut();
-        let mut set = |name: &'static str, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
+        let mut set = |name: &str, value: &str| {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_str(name), HeaderValue::from_str(value))
+            {
+                headers.insert(name, value);
             }
         };
         if !is_empty {
@@ -402,6 +427,9 @@ impl<'a> Visit<'a> {
         }
         if let Some(id) = self.header("x-opaque-id") {
             set("x-opaque-id", id);
+        }
+        for (name, value) in &more {
+            set(name, value);
         }
         if is_gzip {
             set("content-encoding", "gzip");

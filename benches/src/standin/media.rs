@@ -16,11 +16,10 @@ pub(super) fn judge(
     let base = parts.next().unwrap_or_default().to_ascii_lowercase();
     let has_parameters = content_type.contains(';');
     match base.as_str() {
-        "application/json" => {}
         "application/x-ndjson" if has_parameters && version == Version::Elasticsearch6 => {
             return Err(unsupported());
         }
-        "application/x-ndjson" => {}
+        "application/json" | "application/x-ndjson" => {}
         "application/vnd.elasticsearch+json" | "application/vnd.elasticsearch+x-ndjson" => {
             let known = version.compatible_with();
             if known.is_empty() {

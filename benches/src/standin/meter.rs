@@ -48,6 +48,8 @@ pub struct Snapshot {
 /// One request, as the log of requests has it.
 #[derive(Clone, Debug)]
 pub struct RequestSeen {
+    /// When its head was read.
+    pub began: Instant,
     pub method: String,
     pub path: String,
     /// Without the question mark; empty if there was none.

@@ -14,7 +14,7 @@ pub enum Keep {
     #[default]
     Documents,
     /// Of each id its hash, and of each line that the load wrote a bit and its sort key: about
-    /// 40 bytes a line. 409 works as ever.
+    /// 70 bytes a line. 409 works as ever.
     Ids,
     /// Counts only. The body is inflated, its lines are counted, and nothing is parsed or judged:
     /// every item is answered 201. For measurements, where the sink must cost little.

@@ -10,7 +10,7 @@ use crate::http::Client;
 const PAGE_DOCUMENTS: usize = 5000;
 
 /// Pages through the indices that match by the scroll API, which Elasticsearch 6.8 to 9 and
-/// OpenSearch 1 to 3 all have. Not by `search_after`: it would need a unique sort field, and
+/// `OpenSearch` 1 to 3 all have. Not by `search_after`: it would need a unique sort field, and
 /// sorting by `_id` is forbidden by default since Elasticsearch 8.
 ///
 /// The documents become visible by the refresh that is asked for first.
