@@ -15,7 +15,6 @@ pub struct Counters {
     pub events: Counter,
     pub directory_lists: Counter,
     pub config_unreadable: Counter,
-    pub sightings_dropped: Counter,
 }
 
 impl Counters {
@@ -37,11 +36,6 @@ impl Counters {
             "discover_config_unreadable",
             "Container descriptions on disk that could not be read or parsed",
             &self.config_unreadable,
-        );
-        counter(
-            "discover_sightings_dropped",
-            "Sightings that found the queue to discovery full",
-            &self.sightings_dropped,
         );
         registry.register("discover_containers", "Containers known", self.containers.clone());
         registry.register(

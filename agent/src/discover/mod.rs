@@ -3,20 +3,41 @@
 //! owns:  the container registry
 //! never: trusts an event stream: events are hints, list-and-reconcile is the truth
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::watch::Sighting;
 
+use api::Api;
+use books::{Books, Clock};
+use describe::DescribeError;
+use own::Own;
+use paths::Root;
+use task::{Ears, Task, WANTED_MAX};
+
+mod api;
+mod books;
 mod counters;
+mod describe;
+mod directory;
+#[cfg(test)]
+mod fixture;
+mod own;
+mod paths;
 mod registry;
+mod task;
+#[cfg(test)]
+mod tests;
 
 pub use counters::Counters;
+pub use own::node_name;
+pub use paths::containers_dir;
 pub use registry::{Listed, Registry};
 
 /// One container, as far as anything here needs to know it.
@@ -65,6 +86,7 @@ impl State {
 
 /// What discovery tells the agent.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly every change is of the large kind")]
 pub enum Change {
     /// New, or something of it changed (name, state, log path), or files of it were opened.
     Seen {
@@ -99,7 +121,7 @@ impl Default for DockerSettings {
             socket: Some("/var/run/docker.sock".into()),
             root: "/var/lib/docker".into(),
             host_prefix: "/".into(),
-            relist_interval: Duration::from_secs(60),
+            relist_interval: Duration::from_mins(1),
             directory_interval: Duration::from_secs(10),
         }
     }
@@ -127,14 +149,54 @@ pub const SIGHTINGS_MAX: usize = 8_192;
 pub struct Discovery {
     registry: Registry,
     counters: Counters,
+    own: Own,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Discovery {
     /// Must be called inside a tokio runtime. The first containers of the directory come before
     /// any answer of the API.
     pub fn start(settings: DockerSettings, links: Links) -> Self {
-        let _ = (settings, links);
-        Self { registry: Registry::default(), counters: Counters::default() }
+        let (registry, counters) = (Registry::default(), Counters::default());
+        let clock = Clock::default();
+        let root = Root::of(&settings.host_prefix, &settings.root);
+        let books = Books::new(clock.clone(), vec![root], settings.host_prefix);
+        let (words_sender, words) = mpsc::channel(WORDS_MAX);
+        let (looks_sender, looks) = mpsc::channel(WORDS_MAX);
+        let mut tasks = Vec::new();
+        let wanted = settings.socket.map(|socket| {
+            let (sender, wanted) = mpsc::channel(WANTED_MAX);
+            let api = Api {
+                socket,
+                relist_interval: settings.relist_interval,
+                words: words_sender,
+                wanted,
+                clock,
+                counters: counters.clone(),
+            };
+            tasks.push(tokio::spawn(api.run()));
+            sender
+        });
+        let task = Task {
+            books,
+            registry: registry.clone(),
+            counters: counters.clone(),
+            changes: links.changes,
+            add_root: links.add_root,
+            wanted,
+            looks: looks_sender,
+            warned: HashSet::new(),
+            lister: None,
+            list_again: false,
+        };
+        let ears = Ears {
+            sightings: links.sightings,
+            words,
+            looks,
+            directory_interval: settings.directory_interval,
+        };
+        tasks.push(tokio::spawn(task.run(ears)));
+        Self { registry, counters, own: Own::detect(), tasks }
     }
 
     /// The list for `sluice containers`.
@@ -146,24 +208,29 @@ impl Discovery {
         &self.counters
     }
 
-    /// The id of the container that this agent runs in, if it runs in one.
+    /// The id of the container that this agent runs in, if it runs in one. Where only its host
+    /// name shows which, it is known once that container was seen.
     pub fn own_container_id(&self) -> Option<String> {
-        None
+        let by_name = || self.registry.find(self.own.prefix.as_deref()?).map(|found| found.id);
+        self.own.id.clone().or_else(by_name)
     }
 
-    pub async fn stop(self) {}
+    /// True for the container that this agent runs in.
+    pub fn is_own(&self, id: &str) -> bool {
+        self.own.is(id)
+    }
+
+    /// Ends the tasks. What they were told and had not passed on is found again at the next start.
+    pub async fn stop(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for task in self.tasks {
+            // Cancelled is what was asked for.
+            let _ = task.await;
+        }
+    }
 }
 
-/// `<root>/containers` as the agent can open it: host prefix applied to every component and
-/// symlink. As written if it does not exist (yet).
-pub fn containers_dir(settings: &DockerSettings) -> PathBuf {
-    settings.host_prefix.join("var/lib/docker/containers")
-}
-
-/// The node's name: `configured`, else `NODE_NAME`, else what the engine says, else the host's
-/// `/etc/hostname`, else this machine's; never the agent's own container's id. `None`: nothing
-/// usable, the user must configure one.
-pub async fn node_name(settings: &DockerSettings, configured: Option<&str>) -> Option<String> {
-    let _ = settings;
-    configured.map(str::to_owned)
-}
+/// Answers of the API that may wait to be entered; with it full the API's task waits.
+const WORDS_MAX: usize = 256;

@@ -33,6 +33,7 @@ mod sweep;
 mod tests;
 
 pub use counters::{Counters, MissedLabel, RungLabel};
+pub(crate) use open::{CONFIG_NAME, HOST_CONFIG_NAME, is_container_id, read_description};
 pub use rung::RungName;
 
 /// Commands that may wait: each source can come and go once.

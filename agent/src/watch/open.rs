@@ -11,8 +11,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxFlags};
 /// one process is 2 MiB of arguments and environment, escaped at most sixfold).
 const DESCRIPTION_BYTES_MAX: u64 = 16 << 20;
 
-pub(super) const CONFIG_NAME: &str = "config.v2.json";
-pub(super) const HOST_CONFIG_NAME: &str = "hostconfig.json";
+pub(crate) const CONFIG_NAME: &str = "config.v2.json";
+pub(crate) const HOST_CONFIG_NAME: &str = "hostconfig.json";
 
 /// Opens a log for reading; `None` if it is gone, no regular file, or a link.
 pub(super) fn open_log(path: &Path) -> Option<(File, FileKey)> {
@@ -43,7 +43,7 @@ pub(super) fn born(file: impl AsFd) -> Option<(i64, u32)> {
         .then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec))
 }
 
-pub(super) fn read_description(path: &Path) -> Option<Vec<u8>> {
+pub(crate) fn read_description(path: &Path) -> Option<Vec<u8>> {
     let (file, _) = open_log(path)?;
     let mut bytes = Vec::with_capacity(8 << 10);
     file.take(DESCRIPTION_BYTES_MAX).read_to_end(&mut bytes).ok()?;
@@ -51,6 +51,6 @@ pub(super) fn read_description(path: &Path) -> Option<Vec<u8>> {
 }
 
 /// A full container id: 64 lower-case hex digits.
-pub(super) fn is_container_id(name: &str) -> bool {
+pub(crate) fn is_container_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

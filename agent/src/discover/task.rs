@@ -1,0 +1,238 @@
+//! The task that keeps the books: hears everyone, says what changed.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::watch::Sighting;
+
+use super::api::Word;
+use super::books::{Books, JSON_FILE, Report, reconcile};
+use super::describe::from_files;
+use super::directory::{self, Lister};
+use super::paths::Root;
+use super::{Change, Container, Counters, DescribeError, Registry};
+
+/// Looks at a description that could not be parsed before the next listing has to do. Old engines
+/// write in place, which takes a few milliseconds.
+const SECOND_LOOKS: u32 = 5;
+
+const SECOND_LOOK_WAIT: Duration = Duration::from_millis(20);
+
+/// Containers that the API has yet to be asked about by us; beyond it the next list does.
+pub(super) const WANTED_MAX: usize = 1_024;
+
+pub(super) struct Task {
+    pub(super) books: Books,
+    pub(super) registry: Registry,
+    pub(super) counters: Counters,
+    pub(super) changes: mpsc::Sender<Change>,
+    pub(super) add_root: Arc<dyn Fn(&Path) + Send + Sync>,
+    /// `None` without a socket.
+    pub(super) wanted: Option<mpsc::Sender<String>>,
+    /// Second looks come back here.
+    pub(super) looks: mpsc::Sender<Report>,
+    /// Named once as not collected.
+    pub(super) warned: HashSet<String>,
+    pub(super) lister: Option<Lister>,
+    /// A root came while a listing was under way.
+    pub(super) list_again: bool,
+}
+
+/// Whom the task hears.
+pub(super) struct Ears {
+    pub(super) sightings: mpsc::Receiver<Sighting>,
+    pub(super) words: mpsc::Receiver<Word>,
+    pub(super) looks: mpsc::Receiver<Report>,
+    pub(super) directory_interval: Duration,
+}
+
+/// The agent no longer listens.
+struct Ended;
+
+impl Task {
+    pub(super) async fn run(mut self, mut ears: Ears) {
+        let mut listing: Option<JoinHandle<(Lister, Report)>> = None;
+        let mut tick = interval(ears.directory_interval);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let heard = tokio::select! {
+                // What the watcher holds open comes first.
+                biased;
+                Some(sighting) = ears.sightings.recv() => self.sighted(sighting).await,
+                Some(report) = ears.looks.recv() => self.enter(report).await,
+                Some(word) = ears.words.recv() => self.word(word, &mut listing).await,
+                listed = finished(&mut listing) => {
+                    listing = None;
+                    match listed {
+                        Some((lister, report)) => {
+                            self.lister = Some(lister);
+                            let entered = self.enter(report).await;
+                            if std::mem::take(&mut self.list_again) {
+                                self.list(&mut listing);
+                            }
+                            entered
+                        }
+                        None => Ok(()),
+                    }
+                }
+                _ = tick.tick() => {
+                    self.list(&mut listing);
+                    Ok(())
+                }
+            };
+            if heard.is_err() {
+                return;
+            }
+            self.counters.containers.set(self.books.len() as i64);
+        }
+    }
+
+    /// Begins a listing unless one is under way.
+    fn list(&mut self, listing: &mut Option<JoinHandle<(Lister, Report)>>) {
+        if listing.is_some() {
+            return;
+        }
+        // A listing that panicked took its memory along.
+        let mut lister = self.lister.take().unwrap_or_else(|| Lister::new(self.counters.clone()));
+        let (roots, began) = (self.books.roots.clone(), self.books.clock.tick());
+        *listing = Some(spawn_blocking(move || {
+            let report = lister.list(&roots, began);
+            (lister, report)
+        }));
+    }
+
+    async fn sighted(&mut self, sighting: Sighting) -> Result<(), Ended> {
+        let Sighting { id, dir, gone, config, host_config, opened } = sighting;
+        if gone {
+            self.enter(Report::Gone { id: id.clone() }).await?;
+            if self.books.waits_for_api(&id)
+                && let Some(wanted) = &self.wanted
+            {
+                // Full or not: the list comes anyway.
+                let _ = wanted.try_send(id);
+            }
+            return Ok(());
+        }
+        let parsed = config.map(|config| from_files(&id, &config, host_config.as_deref()));
+        let view = match parsed {
+            Some(Ok(view)) => Some(Box::new(view)),
+            Some(Err(error)) => {
+                self.look_again(&error, &id, &dir);
+                None
+            }
+            None => None,
+        };
+        self.enter(Report::Sighted { id, dir, view, opened }).await
+    }
+
+    /// A description that was read while it was written.
+    fn look_again(&self, error: &DescribeError, id: &str, dir: &Path) {
+        tracing::debug!(%error, "looking again");
+        self.counters.config_unreadable.inc();
+        let (id, dir, looks) = (id.to_owned(), dir.to_owned(), self.looks.clone());
+        tokio::spawn(async move {
+            for _ in 0..SECOND_LOOKS {
+                sleep(SECOND_LOOK_WAIT).await;
+                let (asked, path) = (id.clone(), dir.clone());
+                let read = spawn_blocking(move || directory::read(&asked, &path)).await;
+                if let Ok(Ok(view)) = read {
+                    if view.is_some() {
+                        let report = Report::Sighted { id, dir, view, opened: Vec::new() };
+                        // Fails only when discovery has ended.
+                        let _ = looks.send(report).await;
+                    }
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn word(
+        &mut self,
+        word: Word,
+        listing: &mut Option<JoinHandle<(Lister, Report)>>,
+    ) -> Result<(), Ended> {
+        match word {
+            Word::Engine { data_root } => {
+                if let Some(data_root) = data_root {
+                    self.use_root(&data_root, listing);
+                }
+                Ok(())
+            }
+            Word::Listed { began, ids } => self.enter(Report::Listed { began, ids }).await,
+            Word::Inspected { began, id, view } => {
+                self.enter(Report::Inspected { began, id, view }).await
+            }
+            Word::Away => self.enter(Report::ApiAway).await,
+        }
+    }
+
+    /// The engine says where its data lie.
+    fn use_root(&mut self, data_root: &Path, listing: &mut Option<JoinHandle<(Lister, Report)>>) {
+        let root = Root::of(&self.books.prefix, data_root);
+        if self.books.roots.contains(&root) {
+            return;
+        }
+        let is_new = self.books.roots.iter().all(|known| known.ours != root.ours);
+        if is_new {
+            tracing::info!(root = %root.host.display(), "the engine's containers directory");
+            if !root.ours.is_dir() {
+                tracing::warn!(
+                    host = %root.host.display(),
+                    path = %root.ours.display(),
+                    "the engine's containers directory is not visible to the agent: mount it"
+                );
+            }
+            (self.add_root)(&root.ours);
+        }
+        // Also when only its name is new: log paths are written with it.
+        self.books.roots.push(root);
+        self.list_again = listing.is_some();
+        self.list(listing);
+    }
+
+    async fn enter(&mut self, report: Report) -> Result<(), Ended> {
+        for change in reconcile(&mut self.books, report) {
+            match &change {
+                Change::Seen { container, .. } => {
+                    let reason = not_collected(container);
+                    if let Some(reason) = &reason
+                        && self.warned.insert(container.id.clone())
+                    {
+                        tracing::warn!(
+                            container = %container.name, id = %container.id, reason, "not collected"
+                        );
+                    }
+                    self.registry.put(container.clone(), reason);
+                }
+                Change::Removed { id } => {
+                    self.warned.remove(id);
+                    self.registry.remove(id);
+                }
+            }
+            self.changes.send(change).await.map_err(|_| Ended)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why discovery gives no log of it, whatever the caller wants.
+fn not_collected(container: &Container) -> Option<String> {
+    let driver = container.log_driver.as_str();
+    (!driver.is_empty() && driver != JSON_FILE)
+        .then(|| format!("log driver {driver} keeps no json-file log"))
+}
+
+/// Never ready while there is none; `None` for one that panicked.
+async fn finished(listing: &mut Option<JoinHandle<(Lister, Report)>>) -> Option<(Lister, Report)> {
+    match listing {
+        Some(listing) => listing.await.ok(),
+        None => std::future::pending().await,
+    }
+}
