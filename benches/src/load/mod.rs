@@ -7,6 +7,7 @@
 
 pub mod container;
 pub mod corpus;
+pub mod cri;
 pub mod escape;
 pub mod json_file;
 pub mod ledger;
@@ -15,6 +16,7 @@ pub mod stamp;
 pub mod text;
 
 pub use container::{ContainerDir, ContainerSpec, Mount, RunState};
+pub use cri::{CriWriter, Runtime};
 pub use json_file::{JsonFileOptions, JsonFileWriter, Stream};
 pub use ledger::{Ledger, Written};
 pub use source::LineSource;
