@@ -124,7 +124,9 @@ impl Client {
             head.push_str(value);
             head.push_str("\r\n");
         }
-        head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+        head.push_str("content-length: ");
+        head.push_str(&body.len().to_string());
+        head.push_str("\r\n\r\n");
         let stream = self.stream.get_mut();
         stream.write_all(head.as_bytes()).context("sending the head")?;
         stream.write_all(body).context("sending the body")?;
@@ -190,23 +192,17 @@ impl Client {
                 }
             }
         }
-        match response.header("content-length") {
-            Some(length) => {
-                let length = length.parse().context("content-length")?;
-                self.exactly(length, &mut response.body)
-            }
-            None => {
-                self.stream.read_to_end(&mut response.body).context("reading the body")?;
-                Ok(())
-            }
+        if let Some(length) = response.header("content-length") {
+            let length = length.parse().context("content-length")?;
+            return self.exactly(length, &mut response.body);
         }
+        self.stream.read_to_end(&mut response.body).context("reading the body")?;
+        Ok(())
     }
 
     fn exactly(&mut self, length: usize, into: &mut Vec<u8>) -> anyhow::Result<()> {
-        let read = (&mut self.stream)
-            .take(length as u64)
-            .read_to_end(into)
-            .context("reading the body")?;
+        let read =
+            (&mut self.stream).take(length as u64).read_to_end(into).context("reading the body")?;
         ensure!(read == length, "the body ended after {read} of {length} bytes");
         Ok(())
     }

@@ -41,9 +41,12 @@ impl Problem {
     pub fn at(&self) -> usize {
         match *self {
             Self::Empty | Self::NoObject => 0,
-            Self::End(at) | Self::Utf8(at) | Self::Extra(at) | Self::Depth(at) => at,
-            Self::EmptyKey(at) => at,
-            Self::Unexpected { at, .. }
+            Self::End(at)
+            | Self::Utf8(at)
+            | Self::Extra(at)
+            | Self::Depth(at)
+            | Self::EmptyKey(at)
+            | Self::Unexpected { at, .. }
             | Self::Control { at, .. }
             | Self::Duplicate { at, .. } => at,
         }
@@ -82,8 +85,11 @@ pub fn check(document: &[u8]) -> Result<(), Problem> {
     reader.end()
 }
 
+/// Keys and values as they stand in the text.
+pub type Members<'a> = Vec<(&'a [u8], &'a [u8])>;
+
 /// The members of one object, in order: keys still escaped and without quotes, values raw.
-pub fn members(object: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Problem> {
+pub fn members(object: &[u8]) -> Result<Members<'_>, Problem> {
     let mut reader = Reader { text: object, at: 0, keys: Vec::new() };
     let mut found = Vec::new();
     reader.start()?;
@@ -384,7 +390,7 @@ mod tests {
     #[test]
     fn takes_what_the_servers_take() {
         for document in [
-            r#"{}"#,
+            r"{}",
             r#" {"a":[1,-0.5e+3,true,null,"x"],"b":{"a":{}}} "#,
             r#"{"m":"\ud800"}"#,
             r#"{"m":"\u00e9\n/"}"#,
@@ -395,7 +401,8 @@ mod tests {
 
     #[test]
     fn refuses_what_the_servers_refuse() {
-        let refused: [(&[u8], fn(&Problem) -> bool); 9] = [
+        type Expected = fn(&Problem) -> bool;
+        let refused: [(&[u8], Expected); 9] = [
             (b"", |p| *p == Problem::Empty),
             (b"{\"n\":", |p| *p == Problem::End(5)),
             (b"{\"n\":1,\"n\":2}", |p| matches!(p, Problem::Duplicate { .. })),

@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`standin`] | an Elasticsearch and OpenSearch stand-in: strict, versioned, scriptable faults |
+//! | [`standin`] | an Elasticsearch and `OpenSearch` stand-in: strict, versioned, scriptable faults |
 //! | [`load`] | writers of Docker's json-file format to the byte, container directories, corpora |
 //! | [`verify`] | compares what was written with what arrived |
 //! | [`limit`] | the bare loop that sets the mark for throughput |

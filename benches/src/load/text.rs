@@ -146,7 +146,7 @@ impl Texts {
         put(
             into,
             format_args!(
-                "10.{}.{}.{} - - [25/Nov/2026:{:02}:{:02}:{:02} +0000] \"{} {}/{} HTTP/1.1\" {} {} \"-\" \"{}\" {:.3}",
+                "10.{}.{}.{} - - [25/Nov/2026:{:02}:{:02}:{:02} +0000] \"{} {}/{} HTTP/1.1\" {} {} \"https://shop.example.com/\" \"{}\" {:.3}",
                 rng.below(256),
                 rng.below(256),
                 rng.below(256),
@@ -179,7 +179,7 @@ impl Texts {
                 rng.pick(&LOGGERS),
                 rng.pick(&EVENTS),
                 rng.below(1 << 32),
-                rng.next(),
+                rng.bits(),
                 rng.below(3000),
             ),
         );
@@ -217,7 +217,7 @@ impl Texts {
                 rng.pick(&LOGGERS),
                 rng.pick(&EVENTS),
                 rng.below(1_000_000),
-                rng.next(),
+                rng.bits(),
                 rng.below(2000),
             ),
         );
@@ -234,7 +234,7 @@ impl Texts {
 
     fn binary(&mut self, into: &mut Vec<u8>) {
         for _ in 0..self.rng.below(300) {
-            let byte = self.rng.next() as u8;
+            let byte = self.rng.bits() as u8;
             into.push(if byte == b'\n' { 0 } else { byte });
         }
     }
@@ -247,7 +247,7 @@ impl Texts {
         };
         let begin = into.len();
         while into.len() - begin <= length as usize {
-            put(into, format_args!("{:016x} ", self.rng.next()));
+            put(into, format_args!("{:016x} ", self.rng.bits()));
         }
         into.truncate(begin + 1 + length as usize);
     }

@@ -114,6 +114,7 @@ fn matches_name(pattern: &str, name: &str) -> bool {
 }
 
 /// The members of an item that `filter_path` can leave out, decided once per answer.
+#[expect(clippy::struct_excessive_bools, reason = "one for each member of the format")]
 struct Wanted {
     index: bool,
     id: bool,
@@ -258,9 +259,7 @@ fn write_error(error: &ApiError, wanted: &Wanted, out: &mut Vec<u8>) {
     if wanted.error_rest {
         if let Some(index) = &error.index {
             let index = quoted(index);
-            list.next(format_args!(
-                "\"index_uuid\":\"standin\",\"shard\":\"0\",\"index\":{index}"
-            ));
+            list.next(format_args!("\"index_uuid\":\"standin\",\"shard\":\"0\",\"index\":{index}"));
         }
         if error.caused_by.is_some() {
             list.next(format_args!("{}", &error.cause()[1..]));

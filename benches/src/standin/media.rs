@@ -10,18 +10,16 @@ pub(super) fn judge(
     accept: Option<&str>,
 ) -> Result<(), ApiError> {
     let content_type = content_type.unwrap_or_default();
-    let unsupported = || {
-        ApiError::new(406, "", format!("Content-Type header [{content_type}] is not supported"))
-    };
+    let unsupported =
+        || ApiError::new(406, "", format!("Content-Type header [{content_type}] is not supported"));
     let mut parts = content_type.split(';').map(str::trim);
     let base = parts.next().unwrap_or_default().to_ascii_lowercase();
     let has_parameters = content_type.contains(';');
     match base.as_str() {
-        "application/json" => {}
         "application/x-ndjson" if has_parameters && version == Version::Elasticsearch6 => {
             return Err(unsupported());
         }
-        "application/x-ndjson" => {}
+        "application/json" | "application/x-ndjson" => {}
         "application/vnd.elasticsearch+json" | "application/vnd.elasticsearch+x-ndjson" => {
             let known = version.compatible_with();
             if known.is_empty() {

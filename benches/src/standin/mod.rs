@@ -1,4 +1,4 @@
-//! An Elasticsearch and OpenSearch stand-in, as strict as the real servers.
+//! An Elasticsearch and `OpenSearch` stand-in, as strict as the real servers.
 //!
 //! takes: bulk requests, and the few reading requests that a log shipper and a verifier make
 //! gives: the answers of one of seven releases, or the faults it was asked for

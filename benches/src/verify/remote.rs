@@ -10,7 +10,7 @@ use crate::http::Client;
 const PAGE_DOCUMENTS: usize = 5000;
 
 /// Pages through the indices that match by the scroll API, which Elasticsearch 6.8 to 9 and
-/// OpenSearch 1 to 3 all have. Not by `search_after`: it would need a unique sort field, and
+/// `OpenSearch` 1 to 3 all have. Not by `search_after`: it would need a unique sort field, and
 /// sorting by `_id` is forbidden by default since Elasticsearch 8.
 ///
 /// The documents become visible by the refresh that is asked for first.
@@ -36,8 +36,7 @@ pub fn from_url(url: &str, indices: &str) -> anyhow::Result<Received> {
     }
     if page["_scroll_id"] != Value::Null {
         // Only to be polite: the server closes it by itself.
-        let _ =
-            client.json("DELETE", "/_search/scroll", &json!({"scroll_id": page["_scroll_id"]}));
+        let _ = client.json("DELETE", "/_search/scroll", &json!({"scroll_id": page["_scroll_id"]}));
     }
     Ok(received)
 }
