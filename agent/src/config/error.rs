@@ -49,7 +49,21 @@ impl ConfigError {
                 key: field.clone(),
                 hint: reference::hint(field, expected),
             },
-            other => Self::Malformed { place, message: other.to_string() },
+            YamlError::DuplicateMappingKey { key: Some(key), .. } => Self::Malformed {
+                place,
+                message: format!("`{key}` is set a second time; keep one of them"),
+            },
+            other => Self::Malformed { place, message: plain(&other.to_string()) },
         }
+    }
+}
+
+/// The parser's words without the place, which stands before them already.
+fn plain(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    match message {
+        "expected mapping start" => "expected a section: keys with their values".to_owned(),
+        "expected string scalar" => "expected a single value".to_owned(),
+        other => other.to_owned(),
     }
 }

@@ -257,7 +257,7 @@ const HEAD: &str = "\
 
 sluice reads `/etc/sluice/sluice.yaml`, or the file named by `--config`.
 Without a file the defaults hold: every container's stdout and stderr, printed to the terminal.
-`sluice check` tells whether a file is right without touching anything.
+`sluice check` tells whether it is right and whether its output answers; with `--offline` it only reads.
 
 Values may hold `${VAR}` and `${VAR:default}`; keys may not.
 The default also stands in for a variable that is set but empty.

@@ -153,6 +153,14 @@ fn unknown_keys_have_a_suggestion_and_a_place() {
 }
 
 #[test]
+fn what_is_not_of_the_right_form_has_a_place() {
+    refused("log: {level: a\n", "sluice.yaml:1:6: unclosed bracket '{'");
+    refused("log: [a]", "sluice.yaml:1:6: expected a section: keys with their values");
+    refused("node: [a]", "sluice.yaml:1:7: expected a single value");
+    refused("node: a\nnode: b\n", "sluice.yaml:2:1: `node` is set a second time; keep one of them");
+}
+
+#[test]
 fn values_that_do_not_fit_name_the_way_out() {
     refused(
         "batch:\n  flush_interval: 5\n",

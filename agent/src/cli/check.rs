@@ -1,0 +1,46 @@
+//! `sluice check`
+
+use serde_json::json;
+use sluice::config::{Config, Output};
+
+use super::{ExitError, Form, print};
+
+/// Says what the configuration means. That it is right is known by now.
+pub(super) fn check(config: &Config, form: Form) -> Result<(), ExitError> {
+    let (output, hosts) = match &config.output {
+        Output::Console => ("console", Vec::new()),
+        Output::Elasticsearch(settings) => {
+            ("elasticsearch", settings.hosts.iter().map(ToString::to_string).collect())
+        }
+    };
+    if form.json {
+        return print::json(&json!({
+            "right": true,
+            "node": config.node,
+            "state_dir": config.state_dir,
+            "workers": config.workers,
+            "output": output,
+            "hosts": hosts,
+        }));
+    }
+    let to = if hosts.is_empty() { String::new() } else { format!(" at {}", hosts.join(", ")) };
+    print::text(&format!(
+        "the configuration is right\n\
+         node       {}\n\
+         state_dir  {}\n\
+         workers    {}\n\
+         output     {output}{to}\n",
+        config.node,
+        config.state_dir.display(),
+        config.workers,
+    ))
+}
+
+/// Whether the output answers, with the credentials that it is given.
+pub(super) fn reach(config: &Config) -> Result<(), ExitError> {
+    match &config.output {
+        Output::Console => Ok(()),
+        // The question belongs to the output, which cannot ask it yet.
+        Output::Elasticsearch(_settings) => Ok(()),
+    }
+}
