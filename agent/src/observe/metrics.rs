@@ -2,10 +2,10 @@
 //! together under `sluice_`, beside those of the process and those per source.
 
 use std::fmt::{self, Write};
-use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::process::Process;
 use super::snapshot::{PositionView, Snapshot, VERSION};
+use crate::worker::WorkerCounters;
 use crate::{checkpoint, discover, watch};
 
 /// What every room counts. Cloned counters share their figures, so references are enough.
@@ -20,6 +21,7 @@ use crate::{checkpoint, discover, watch};
 pub struct Rooms<'a> {
     pub discover: &'a discover::Counters,
     pub watch: &'a watch::Counters,
+    pub worker: &'a WorkerCounters,
     pub checkpoint: &'a checkpoint::CommitterCounters,
     pub log: &'a super::log::Counters,
 }
@@ -32,11 +34,12 @@ pub fn registry() -> Registry {
 /// Names everything that is counted.
 pub fn register(registry: &mut Registry, rooms: &Rooms<'_>) {
     // In full, so that a room that begins to count breaks the build here.
-    let Rooms { discover, watch, checkpoint, log } = *rooms;
+    let Rooms { discover, watch, worker, checkpoint, log } = *rooms;
     register_process(registry);
     let own = registry.sub_registry_with_prefix("sluice");
     discover.register(own);
     watch.register(own);
+    register_worker(own, worker);
     own.register(
         "checkpoint_commits",
         "Transactions of the store that are on disk",
@@ -52,6 +55,52 @@ pub fn register(registry: &mut Registry, rooms: &Rooms<'_>) {
         "Lines of the agent's own log that found nobody to take them",
         log.dropped.clone(),
     );
+}
+
+fn register_worker(own: &mut Registry, counters: &WorkerCounters) {
+    let WorkerCounters {
+        bytes_read,
+        events,
+        batches,
+        batch_bytes,
+        batch_wire_bytes,
+        rewinds,
+        truncations,
+        cuts,
+        read_errors,
+        new_generations,
+        damaged,
+        damaged_bytes,
+        losses,
+        sources,
+        open_files,
+        batches_in_flight,
+        carry_bytes,
+    } = counters;
+    let mut counter = |name: &str, help: &str, counter: &Counter| {
+        own.register(name, help, counter.clone());
+    };
+    counter("read_bytes", "Bytes read from logs, those read again included", bytes_read);
+    counter("read_errors", "Reads that failed", read_errors);
+    counter("truncations", "Files that were found shorter than they were", truncations);
+    counter("events", "Events decoded, those decoded again included", events);
+    counter("cuts", "Events sent unfinished, because a time, a limit or an end cut them", cuts);
+    counter("rewinds", "Times a source went back to its frontier", rewinds);
+    counter("generations", "Generations begun because ids were taken or lost", new_generations);
+    counter("batches", "Batches sealed", batches);
+    counter("batch_bytes", "Bytes of sealed batches before compression", batch_bytes);
+    counter("batch_wire_bytes", "Bytes of sealed batches after compression", batch_wire_bytes);
+    let [damage, damage_bytes, lost] = [0, 1, 2].map(|row: usize| FAMILIES[row]);
+    own.register(damage[0], damage[3], damaged.clone());
+    own.register(damage_bytes[0], damage_bytes[3], damaged_bytes.clone());
+    own.register(lost[0], lost[3], losses.clone());
+    let mut gauge = |name: &str, help: &str, gauge: &Gauge| {
+        own.register(name, help, gauge.clone());
+    };
+    gauge("sources", "Sources that are followed", sources);
+    gauge("open_files", "Log files that are held open", open_files);
+    gauge("batches_in_flight", "Batches sealed and without a receipt", batches_in_flight);
+    gauge("carry_bytes", "Bytes of unfinished lines that are held", carry_bytes);
 }
 
 /// The build and the process, which need no room.
@@ -78,25 +127,14 @@ struct SourceLabel {
     source: String,
 }
 
-type FigureOf = fn(&PositionView) -> Option<f64>;
+type FigureOf = fn(&PositionView) -> i64;
 
 /// What every source exports.
-const OF_SOURCES: [(&str, &str, FigureOf); 6] = [
-    ("unread_bytes", "Bytes written and not read", |view| Some(view.unread_bytes as f64)),
-    ("unacked_bytes", "Bytes read and not acknowledged", |view| Some(view.unacked_bytes as f64)),
-    ("bytes_per_second", "Bytes read per second, of late", |view| {
-        Some(view.bytes_per_second as f64)
-    }),
-    ("oldest_age_seconds", "Age of the oldest line that is not acknowledged", |view| {
-        view.oldest_age_ms.map(seconds)
-    }),
-    (
-        "time_to_loss_seconds",
-        "How soon rotation deletes unread bytes, at the present rate; absent if it does not",
-        |view| view.time_to_loss_ms.map(seconds),
-    ),
-    ("pause_seconds", "Time until a paused target is tried again", |view| {
-        view.pause_ms.map(seconds)
+const OF_SOURCES: [(&str, &str, FigureOf); 3] = [
+    ("lag_bytes", "Bytes written and not acknowledged", |view| view.lag_bytes as i64),
+    ("bytes_per_second", "Bytes read per second, of late", |view| view.bytes_per_second as i64),
+    ("waits", "1 while the source waits for an index that refuses", |view| {
+        i64::from(view.waits_for.is_some())
     }),
 ];
 
@@ -106,26 +144,35 @@ fn of_sources(positions: &[PositionView]) -> Registry {
     let mut registry = Registry::default();
     let own = registry.sub_registry_with_prefix("sluice_source");
     for (name, help, figure) in OF_SOURCES {
-        let family = Family::<SourceLabel, Gauge<f64, AtomicU64>>::default();
+        let family = Family::<SourceLabel, Gauge>::default();
         for position in positions {
-            if let Some(value) = figure(position) {
-                let container = position.container.clone();
-                let label = SourceLabel { container, source: position.source.clone() };
-                family.get_or_create(&label).set(value);
-            }
+            let container = position.container.clone();
+            let label = SourceLabel { container, source: position.source.clone() };
+            family.get_or_create(&label).set(figure(position));
         }
         own.register(name, help, family);
     }
     registry
 }
 
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1_000.0
-}
-
 /// Families with labels are not in the answer before they have a member, so the page has them
 /// from here: name, kind, labels, what.
-const FAMILIES: [[&str; 4]; 3] = [
+const FAMILIES: [[&str; 4]; 6] = [
+    [
+        "damaged",
+        "counter",
+        "reason",
+        "Records that were no legal Docker records, delivered as they stand: nul, not_json, \
+         torn, not_utf8, oversized",
+    ],
+    ["damaged_bytes", "counter", "reason", "Bytes of such records"],
+    [
+        "losses",
+        "counter",
+        "reason, container",
+        "Declared losses: removed_while_away, deleted_before_open, rotated_while_away, \
+         rotated_unseen, truncated, read_error",
+    ],
     ["watch_news", "counter", "rung", "News passed to workers"],
     [
         "watch_missed",
@@ -188,6 +235,7 @@ fn registry_of_defaults() -> Registry {
     let rooms = Rooms {
         discover: &discover::Counters::default(),
         watch: &watch::Counters::default(),
+        worker: &WorkerCounters::default(),
         checkpoint: &checkpoint::CommitterCounters::default(),
         log: &super::log::Counters::default(),
     };
@@ -248,15 +296,12 @@ mod tests {
         let position = PositionView {
             source: "docker:ab:stdout".into(),
             container: "we\"b".into(),
-            unread_bytes: 7,
-            oldest_age_ms: Some(1_500),
+            lag_bytes: 7,
             ..PositionView::default()
         };
         let snapshot = Snapshot { positions: vec![position], ..Snapshot::default() };
         let page = page(&registry(), Some(&snapshot)).expect("it can be written");
         let label = r#"{container="we\"b",source="docker:ab:stdout"}"#;
-        assert!(page.contains(&format!("sluice_source_unread_bytes{label} 7.0\n")), "{page}");
-        assert!(page.contains(&format!("sluice_source_oldest_age_seconds{label} 1.5\n")), "{page}");
-        assert!(!page.contains("time_to_loss_seconds{"), "{page}");
+        assert!(page.contains(&format!("sluice_source_lag_bytes{label} 7\n")), "{page}");
     }
 }
