@@ -3,6 +3,7 @@
 //! The rooms stand in flow order; each one's `mod.rs` opens with what it takes, gives, owns and
 //! never does. `ARCHITECTURE.md` has the picture.
 
+pub mod agent;
 pub mod checkpoint;
 pub mod config;
 pub mod core;

@@ -203,10 +203,8 @@ impl Client {
     }
 
     fn exactly(&mut self, length: usize, into: &mut Vec<u8>) -> anyhow::Result<()> {
-        let read = (&mut self.stream)
-            .take(length as u64)
-            .read_to_end(into)
-            .context("reading the body")?;
+        let read =
+            (&mut self.stream).take(length as u64).read_to_end(into).context("reading the body")?;
         ensure!(read == length, "the body ended after {read} of {length} bytes");
         Ok(())
     }

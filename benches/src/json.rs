@@ -43,9 +43,9 @@ impl Problem {
             Self::Empty | Self::NoObject => 0,
             Self::End(at) | Self::Utf8(at) | Self::Extra(at) | Self::Depth(at) => at,
             Self::EmptyKey(at) => at,
-            Self::Unexpected { at, .. }
-            | Self::Control { at, .. }
-            | Self::Duplicate { at, .. } => at,
+            Self::Unexpected { at, .. } | Self::Control { at, .. } | Self::Duplicate { at, .. } => {
+                at
+            }
         }
     }
 }

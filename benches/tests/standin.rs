@@ -48,10 +48,8 @@ fn refusal(response: &Response) -> (u16, String) {
 fn item(response: &Response, at: usize) -> (u64, String) {
     assert_eq!(response.status, 200, "{}", response.text());
     let answer = response.json().expect("is JSON");
-    let (_, item) = answer["items"][at]
-        .as_object()
-        .and_then(|item| item.iter().next())
-        .expect("is an item");
+    let (_, item) =
+        answer["items"][at].as_object().and_then(|item| item.iter().next()).expect("is an item");
     let kind = item["error"]["type"].as_str().unwrap_or_default().to_owned();
     (item["status"].as_u64().expect("has a status"), kind)
 }
@@ -88,8 +86,7 @@ fn a_created_document_and_its_duplicate() {
             assert!(response.header("content-length").is_some());
             r#"{"took":1,"errors":false"#
         };
-        let kind =
-            if version.types() == Types::Refused { "" } else { r#""_type":"_doc","# };
+        let kind = if version.types() == Types::Refused { "" } else { r#""_type":"_doc","# };
         assert_eq!(
             response.text(),
             format!(
@@ -113,10 +110,7 @@ fn types_as_each_version_wants_them() {
         match version.types() {
             Types::Required => {
                 assert_eq!(with.status, 200);
-                assert_eq!(
-                    refusal(&without),
-                    (400, "action_request_validation_exception".into())
-                );
+                assert_eq!(refusal(&without), (400, "action_request_validation_exception".into()));
                 assert!(without.text().contains("Validation Failed: 1: type is missing;"));
             }
             Types::Allowed => assert_eq!((with.status, without.status), (200, 200)),
@@ -147,8 +141,10 @@ fn items_that_fail_alone() {
             ("Upper", "7", "{}", (400, "invalid_index_name_exception".into())),
             ("a", "", "{}", (400, "illegal_argument_exception".into())),
         ];
-        let body: String =
-            cases.iter().map(|(index, id, document, _)| create(version, index, id, document)).collect();
+        let body: String = cases
+            .iter()
+            .map(|(index, id, document, _)| create(version, index, id, document))
+            .collect();
         let response = bulk(client, &body);
         for (at, (index, id, document, expected)) in cases.iter().enumerate() {
             assert_eq!(item(&response, at), *expected, "{version} {index} {id} {document}");
@@ -174,7 +170,8 @@ fn requests_that_are_refused_whole() {
             "{\"index\":{\"_index\":\"a\",\"_colour\":\"red\"}}\n{}\n",
             (400, "illegal_argument_exception"),
         );
-        let unknown = if version.skips_unknown_actions() { invalid } else { "illegal_argument_exception" };
+        let unknown =
+            if version.skips_unknown_actions() { invalid } else { "illegal_argument_exception" };
         check("{\"put\":{\"_index\":\"a\"}}\n{}\n", (400, unknown));
         let status = if version == Version::Elasticsearch6 { 500 } else { 400 };
         let kind = if version.is_recent_elasticsearch() {
@@ -238,7 +235,8 @@ fn compressed_bodies() {
 
         // Torn in the middle of the second document.
         let whole = format!("{}{{\"m\":\"{}\"}}\n", create(version, "a", "4", "{}"), "x".repeat(9));
-        let whole = whole.replace("{\"m\"", &format!("{}{{\"m\"", action(version, "create", "a", "5")));
+        let whole =
+            whole.replace("{\"m\"", &format!("{}{{\"m\"", action(version, "create", "a", "5")));
         let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
         encoder.write_all(whole.as_bytes()).expect("a Vec");
         let stored = encoder.finish().expect("a Vec");
@@ -246,7 +244,10 @@ fn compressed_bodies() {
         let torn = &stored[..stored.len() - 12];
         let response = client.request("POST", "/_bulk", &headers, torn).expect("answers");
         if version == Version::Elasticsearch9 {
-            assert_eq!(response.json().expect("is JSON")["items"].as_array().map(Vec::len), Some(1));
+            assert_eq!(
+                response.json().expect("is JSON")["items"].as_array().map(Vec::len),
+                Some(1)
+            );
         } else {
             assert_eq!(refusal(&response), (400, "illegal_argument_exception".into()));
         }
@@ -286,9 +287,8 @@ fn filter_path() {
     each_version(|version, _, client| {
         let path = "/_bulk?filter_path=errors,items.*.status,items.*.error.type";
         let body = create(version, "a", "1", "{}");
-        let mut send = || {
-            client.request("POST", path, &[NDJSON], body.as_bytes()).expect("answers").text()
-        };
+        let mut send =
+            || client.request("POST", path, &[NDJSON], body.as_bytes()).expect("answers").text();
         assert_eq!(send(), r#"{"errors":false,"items":[{"create":{"status":201}}]}"#);
         assert_eq!(
             send(),
@@ -377,8 +377,7 @@ fn item_faults() {
     for (error, status, kind) in cases {
         let (standin, mut client) = start(version);
         let rule = standin.faults().add(Rule::items(Which::Every(3), error));
-        let body: String =
-            (0..6).map(|n| create(version, "a", &n.to_string(), "{}")).collect();
+        let body: String = (0..6).map(|n| create(version, "a", &n.to_string(), "{}")).collect();
         let response = bulk(&mut client, &body);
         let statuses: Vec<u64> = (0..6).map(|at| item(&response, at).0).collect();
         assert_eq!(statuses, [201, 201, status, 201, 201, status]);
@@ -418,9 +417,8 @@ fn counts_of_items_that_lie() {
     let version = Version::Elasticsearch9;
     let (standin, mut client) = start(version);
     let body: String = (0..5).map(|n| create(version, "a", &n.to_string(), "{}")).collect();
-    let items = |response: Response| {
-        response.json().expect("is JSON")["items"].as_array().map(Vec::len)
-    };
+    let items =
+        |response: Response| response.json().expect("is JSON")["items"].as_array().map(Vec::len);
     standin.faults().add(Rule::new(Fault::FewerItems { keep: 2 }).times(1));
     assert_eq!(items(bulk(&mut client, &body)), Some(2));
     assert_eq!(standin.count(), 2);
@@ -506,8 +504,7 @@ fn counts_only() {
     let body = "{\"create\":{}}\nnot even JSON\n".repeat(1000);
     let path = "/_bulk?filter_path=errors,items.*.status";
     let headers = [NDJSON, ("content-encoding", "gzip")];
-    let response =
-        client.request("POST", path, &headers, &gzip(body.as_bytes())).expect("answers");
+    let response = client.request("POST", path, &headers, &gzip(body.as_bytes())).expect("answers");
     assert_eq!(response.json().expect("is JSON")["items"].as_array().map(Vec::len), Some(1000));
     let snapshot = standin.snapshot();
     assert_eq!((snapshot.documents, snapshot.inflated_bytes), (1000, body.len() as u64));

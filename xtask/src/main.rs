@@ -1,1 +1,50 @@
-fn main() {}
+//! Every chore of this repository: `cargo xtask <verb>`.
+
+mod agent;
+mod demo;
+mod docker;
+mod process;
+mod server;
+mod test;
+mod usage;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Every chore of this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a real search server (elasticsearch, opensearch) on loopback, in the foreground
+    Server(server::Arguments),
+    /// Run every suite that this machine can, and say what was left out
+    Test(test::Arguments),
+    /// Watch lines travel from containers to Elasticsearch, and see that each arrives once
+    Demo(demo::Arguments),
+    /// Run a command that gets SIGTERM when the process that started it dies
+    #[command(hide = true)]
+    Tether(process::TetherArguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Server(arguments) => server::run(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Tether(arguments) => process::tether(&arguments),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -30,7 +30,7 @@ pub(super) fn check(config: &Config, form: Form) -> Result<(), ExitError> {
          state_dir  {}\n\
          workers    {}\n\
          output     {output}{to}\n",
-        config.node,
+        config.node.as_deref().unwrap_or("(asked of the machine)"),
         config.state_dir.display(),
         config.workers,
     ))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::elasticsearch::{self, Elasticsearch};
 use super::error::ConfigError;
 use super::file::{self, File};
-use super::surroundings::{Surroundings, node_name};
+use super::surroundings::Surroundings;
 use super::text::{Spot, Text, expand};
 use super::units;
 use super::values::{
@@ -23,8 +23,8 @@ use crate::encode::Zone;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub state_dir: PathBuf,
-    /// The name that every document carries.
-    pub node: String,
+    /// The node's name that every document carries; `None`: the machine and the runtime are asked.
+    pub node: Option<String>,
     pub workers: NonZeroUsize,
     pub read_from: ReadFrom,
     pub collect: Collect,
@@ -188,8 +188,7 @@ pub(super) fn check(
             .unwrap_or_else(|| "/var/lib/sluice".into()),
         node: reader
             .value("node", node.as_ref(), auto_or(node_label))?
-            .flatten()
-            .unwrap_or_else(|| node_name(&docker.host_prefix)),
+            .flatten(),
         workers: reader
             .value("workers", workers.as_ref(), auto_or(|text| number(text, 1..=WORKERS_MAX)))?
             .flatten()

@@ -44,7 +44,7 @@ fn nothing_written_means_the_defaults() {
         assert_eq!(config.http_listen, "127.0.0.1:9600".parse().ok());
         assert_eq!(config.read_from, ReadFrom::Head);
         assert_eq!(config.collect, Collect { stdout: Stdout::All, labels: vec![] });
-        assert!(!config.node.is_empty());
+        assert_eq!(config.node, None);
     }
 }
 
@@ -62,7 +62,7 @@ fn every_key_is_understood() {
     )
     .expect("all of it is right");
     assert_eq!(config.state_dir, Path::new("/s"));
-    assert_eq!(config.node, "n1");
+    assert_eq!(config.node.as_deref(), Some("n1"));
     assert_eq!(config.workers.get(), 3);
     assert_eq!(config.read_from, ReadFrom::Age(Duration::from_hours(24)));
     assert_eq!(config.collect.stdout, Stdout::Declared);
@@ -261,7 +261,7 @@ fn flags_win_over_the_file() {
         ..Overrides::default()
     });
     assert_eq!(config.state_dir, Path::new("/b"));
-    assert_eq!(config.node, "n");
+    assert_eq!(config.node.as_deref(), Some("n"));
     let Output::Elasticsearch(settings) = config.output else { panic!("hosts choose it") };
     assert_eq!(settings.hosts.len(), 2);
     assert_eq!(settings.timeout, Duration::from_secs(7));

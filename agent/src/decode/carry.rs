@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::FileContext;
-use crate::core::Stream;
+use super::{Event, FileContext};
+use crate::core::{DamageReason, Stream};
 
 /// Pieces smaller than this are merged, so that a line written byte by byte does not cost an
 /// allocation and a reference count for each byte. Docker's own pieces are this long.
@@ -73,12 +73,37 @@ impl Line {
 pub(super) struct First {
     pub file: FileContext,
     pub offset: u64,
-    /// Bytes of the record, as long as it is the only one.
+    /// Bytes of the first record.
     pub raw_len: u32,
     pub time: Option<[u8; 30]>,
     pub attrs: Option<Arc<[u8]>>,
     /// Some piece had bytes that are no UTF-8.
     pub mended: bool,
+    /// Records that are held.
+    pub pieces: u32,
+}
+
+impl First {
+    /// The event that is made of the pieces in `text`.
+    pub(super) fn event<'a>(
+        &'a self,
+        stream: Stream,
+        text: &'a [&'a [u8]],
+        partial: bool,
+        mended: bool,
+    ) -> Event<'a> {
+        Event {
+            file: self.file,
+            offset: self.offset,
+            raw_len: if self.pieces == 1 { self.raw_len } else { 0 },
+            stream,
+            time: self.time.as_ref(),
+            text,
+            attrs: self.attrs.as_deref(),
+            partial,
+            damage: mended.then_some(DamageReason::NotUtf8),
+        }
+    }
 }
 
 /// Bytes in shared pieces.

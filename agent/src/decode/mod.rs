@@ -11,11 +11,18 @@
 
 mod carry;
 mod decoder;
+mod escape;
+mod record;
+mod slow;
+#[cfg(test)]
+mod tests;
+mod time;
 
 use serde::{Deserialize, Serialize};
 
 pub use carry::Carry;
 pub use decoder::{Decoder, Pushed};
+pub use escape::escape_into;
 
 use crate::core::{DamageReason, IdPrefix, Stream};
 

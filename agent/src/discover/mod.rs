@@ -73,6 +73,8 @@ pub enum Change {
         /// may be deleted or renamed by now; the descriptor is what counts.
         opened: Vec<(String, File)>,
     },
+    /// Everything that was there at the start has been told.
+    Listed,
     /// Its directory and log are deleted, by the runtime's word as well as on disk.
     Removed { id: String },
 }

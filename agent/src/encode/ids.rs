@@ -62,8 +62,11 @@ mod tests {
     #[test]
     fn prefix_is_what_it_was_in_the_first_release() {
         // Changing it would double every line of every followed file after an upgrade.
-        assert_eq!(prefix("docker:a:stdout", 1, 2, 3).as_str(), "");
-        assert_eq!(first_line_fingerprint(b"x\n"), 0);
+        assert_eq!(prefix("docker:a:stdout", 1, 2, 3).as_str(), "A2HY6PJtUF3mC2jA");
+        assert_eq!(
+            first_line_fingerprint(b"x\n"),
+            49_389_879_242_807_540_026_500_581_438_605_172_443
+        );
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod encoder;
 mod ids;
 mod shape;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use apart::{ApartError, document, inflate, select, split};
 pub use batch::{Batch, Body, Document, Encoding, Raw, Slice};

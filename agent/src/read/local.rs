@@ -202,11 +202,11 @@ fn read_hot(handle: &Shared, offset: u64, buffer: &mut [u8]) -> io::Result<usize
             Ok(0) => return Ok(filled),
             Ok(bytes) => filled += bytes,
             Err(rustix::io::Errno::INTR) => continue,
-            // What is cached was given; the rest is asked for when its turn comes.
-            Err(error) if is_cold(&error.into()) && filled > 0 => return Ok(filled),
+            // Cached in part counts as not cached: a short read has to mean that the rest is not
+            // there, and the next try would find the same part again.
             Err(error) => return Err(error.into()),
         }
-        // A short read is the end of the file or of what is cached; the next call tells.
+        // A short read is the end of the file or of what is cached; the next round tells.
         if filled == buffer.len() {
             return Ok(filled);
         }

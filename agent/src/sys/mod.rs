@@ -4,5 +4,6 @@
 //! never: holds policy
 
 mod ring;
+pub mod simd;
 
 pub use ring::{Ring, RingRead};

@@ -11,9 +11,9 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 
 use super::step::{Worker, WorkerSettings};
 use super::{Input, Output, WorkerCounters};
-use crate::core::Now;
+use crate::core::{Now, SourceToken};
 use crate::core::limits::INBOX_MAX;
-use crate::read::{Files, LocalFiles, Pool, ReadSettings, Wake};
+use crate::read::{LocalFiles, Pool, ReadSettings, Wake};
 
 /// The way to a worker. Nobody who uses it blocks.
 #[derive(Clone, Debug)]
@@ -64,12 +64,15 @@ pub struct WorkerThread {
 }
 
 impl WorkerThread {
-    /// `outputs` is called on the worker's thread and must not block.
+    /// `seen` is called before the news of a source is looked at, so that what comes later is
+    /// announced again; `outputs` takes what the worker gives. Both run on its thread and must
+    /// not block.
     pub fn start(
         settings: WorkerSettings,
         read: ReadSettings,
         pool: Pool,
         counters: WorkerCounters,
+        seen: impl Fn(SourceToken) + Send + 'static,
         outputs: impl FnMut(Output) + Send + 'static,
     ) -> std::io::Result<Self> {
         let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
@@ -81,7 +84,7 @@ impl WorkerThread {
             .spawn(move || {
                 let files = LocalFiles::new(read, pool, wake.clone());
                 let worker = Worker::new(settings, counters, files);
-                run(worker, &inbox, &wake, outputs);
+                run(worker, &inbox, &wake, seen, outputs);
             })?;
         Ok(Self { inbox: Inbox { queue, waker }, thread })
     }
@@ -106,12 +109,18 @@ fn run(
     mut worker: Worker<LocalFiles>,
     inbox: &Receiver<Input>,
     waker: &Waker,
+    seen: impl Fn(SourceToken),
     mut give: impl FnMut(Output),
 ) {
     let mut outputs = Vec::new();
     let mut inputs: VecDeque<Input> = VecDeque::new();
     loop {
-        inputs.extend(inbox.try_iter());
+        for input in inbox.try_iter() {
+            if let Input::News(news) = &input {
+                seen(news.source);
+            }
+            inputs.push_back(input);
+        }
         let now = Now::read();
         let wake = worker.step(now, inputs.drain(..), &mut outputs);
         outputs.drain(..).for_each(&mut give);
@@ -136,12 +145,4 @@ fn sleep(worker: &Worker<LocalFiles>, waker: &Waker, wait: Option<Duration>) {
     // Interrupted or not: the next step looks at everything.
     let _ = poll(&mut fds, timeout.as_ref());
     let _ = rustix::io::read(&waker.0, &mut [0; 8]);
-}
-
-#[allow(dead_code, reason = "asserts that a worker can move to its thread")]
-fn worker_is_send<F: Files + Send>(worker: Worker<F>) -> impl Send
-where
-    F::Handle: Send,
-{
-    worker
 }

@@ -119,7 +119,12 @@ impl<F: Files> Worker<F> {
         if !self.be_born(token, index, chunk, done) {
             return self.at_end_of_file(token, chunk, outputs);
         }
-        let at_end = done.bytes < buffer.len();
+        let source = &self.sources[&token];
+        let is_archive = source.files[index].is_archive;
+        // Bytes may have come between the read and the look at the size.
+        let at_end = done.stat.is_some_and(|stat| {
+            is_archive || stat.size <= source.offset + done.bytes as u64
+        });
         let taken = self.take_chunk(token, index, chunk, outputs);
         match taken {
             Taken::Refused => {}
@@ -127,6 +132,8 @@ impl<F: Files> Worker<F> {
                 let Some(source) = self.sources.get_mut(&token) else { return };
                 if more || (!at_end && consumed > 0) {
                     source.want = CHUNK_BYTES;
+                    self.make_ready(token);
+                } else if !at_end && done.bytes < buffer.len() {
                     self.make_ready(token);
                 } else if !at_end {
                     // One line fills the chunk.

@@ -133,7 +133,8 @@ impl ContainerSpec {
                 _ => bail!("unknown log opt '{key}' for json-file log driver"),
             }
         }
-        let list = |key: &str| self.log_options.get(key).into_iter().flat_map(|text| text.split(','));
+        let list =
+            |key: &str| self.log_options.get(key).into_iter().flat_map(|text| text.split(','));
         for key in list("labels") {
             if let Some(value) = self.labels.get(key) {
                 options.attrs.insert(key.to_owned(), value.clone());
@@ -175,7 +176,8 @@ impl ContainerDir {
         let container = Self { path, spec };
         let short = &container.spec.id[..12];
         container.replace("hostname", format!("{short}\n").as_bytes())?;
-        container.replace("hosts", format!("127.0.0.1\tlocalhost\n172.17.0.2\t{short}\n").as_bytes())?;
+        container
+            .replace("hosts", format!("127.0.0.1\tlocalhost\n172.17.0.2\t{short}\n").as_bytes())?;
         container.replace("resolv.conf", b"nameserver 127.0.0.11\n")?;
         container.save()?;
         if container.spec.state != RunState::Created {
@@ -314,9 +316,7 @@ fn state(state: &RunState) -> Value {
     const NEVER: &str = "0001-01-01T00:00:00Z";
     let (is_running, pid, code, started, finished) = match *state {
         RunState::Created => (false, 0, 0, NEVER.to_owned(), NEVER.to_owned()),
-        RunState::Running { pid, started } => {
-            (true, pid, 0, started.trimmed(), NEVER.to_owned())
-        }
+        RunState::Running { pid, started } => (true, pid, 0, started.trimmed(), NEVER.to_owned()),
         RunState::Exited { code, started, finished } => {
             (false, 0, code, started.trimmed(), finished.trimmed())
         }
@@ -460,10 +460,8 @@ mod tests {
         assert_eq!((options.max_size, options.max_file), (Some(10_000_000), 3));
         let mut writer = container.writer(Clock::steps()).expect("opens");
         writer.write_line(Stream::Stdout, b"hello").expect("writes");
-        let expected = format!(
-            r#""attrs":{{"STAGE":"prod","app":"shop","tag":"web/{}"}},"time""#,
-            &id[..12]
-        );
+        let expected =
+            format!(r#""attrs":{{"STAGE":"prod","app":"shop","tag":"web/{}"}},"time""#, &id[..12]);
         let log = std::fs::read_to_string(container.log_path()).expect("is there");
         assert!(log.contains(&expected), "{log}");
         container.remove().expect("goes");

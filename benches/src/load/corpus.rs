@@ -79,8 +79,7 @@ fn pool(rng: &mut Rng) -> Vec<PoolText> {
 fn write(path: &Path, bytes: u64, seed: u64, source: Option<&str>) -> anyhow::Result<Corpus> {
     let mut rng = Rng::new(seed);
     let pool = pool(&mut rng);
-    let mut file =
-        File::create(path).with_context(|| format!("making {}", path.display()))?;
+    let mut file = File::create(path).with_context(|| format!("making {}", path.display()))?;
     let mut block = Vec::with_capacity(BLOCK_BYTES + 64 * 1024);
     let mut made = Corpus::default();
     let mut time = Time::new(Stamp(1_767_323_045_000_000_000));
@@ -195,8 +194,7 @@ mod tests {
             let text = |key: &str| record[key].as_str().expect("is text");
             let time = text("time");
             short_times += usize::from(time.len() < 30);
-            let stream =
-                if text("stream") == "stdout" { Stream::Stdout } else { Stream::Stderr };
+            let stream = if text("stream") == "stdout" { Stream::Stdout } else { Stream::Stderr };
             let log = text("log");
             let parsed =
                 Line::parse(log.strip_suffix('\n').expect("ends").as_bytes()).expect("is ours");

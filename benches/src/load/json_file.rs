@@ -170,12 +170,7 @@ impl JsonFileWriter {
     }
 
     /// One record as it is, whatever the size of `log`.
-    pub fn write_record(
-        &mut self,
-        stream: Stream,
-        time: Stamp,
-        log: &[u8],
-    ) -> anyhow::Result<()> {
+    pub fn write_record(&mut self, stream: Stream, time: Stamp, log: &[u8]) -> anyhow::Result<()> {
         if self.options.max_size.is_some_and(|max_size| self.size >= max_size) {
             self.rotate()?;
         }
@@ -190,9 +185,7 @@ impl JsonFileWriter {
 
     /// Bytes that are no record, as after a crash or a full disk.
     pub fn write_raw(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.file
-            .write_all(bytes)
-            .with_context(|| format!("writing {}", self.path.display()))?;
+        self.file.write_all(bytes).with_context(|| format!("writing {}", self.path.display()))?;
         self.size += bytes.len() as u64;
         Ok(())
     }
@@ -471,12 +464,8 @@ mod tests {
 
     #[test]
     fn compressed_rotation_carries_the_last_time() {
-        let (dir, mut writer) = writer(JsonFileOptions {
-            max_size: Some(1),
-            max_file: 3,
-            compress: true,
-            ..options()
-        });
+        let (dir, mut writer) =
+            writer(JsonFileOptions { max_size: Some(1), max_file: 3, compress: true, ..options() });
         for line in ["one", "two", "three", "four"] {
             writer.write_line(Stream::Stdout, line.as_bytes()).expect("writes");
         }

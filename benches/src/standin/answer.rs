@@ -258,9 +258,7 @@ fn write_error(error: &ApiError, wanted: &Wanted, out: &mut Vec<u8>) {
     if wanted.error_rest {
         if let Some(index) = &error.index {
             let index = quoted(index);
-            list.next(format_args!(
-                "\"index_uuid\":\"standin\",\"shard\":\"0\",\"index\":{index}"
-            ));
+            list.next(format_args!("\"index_uuid\":\"standin\",\"shard\":\"0\",\"index\":{index}"));
         }
         if error.caused_by.is_some() {
             list.next(format_args!("{}", &error.cause()[1..]));

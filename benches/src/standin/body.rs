@@ -45,8 +45,8 @@ pub(super) fn inflate(
         }
         Some("zstd") if version == Version::OpenSearch3 => {
             let mut bytes = Vec::new();
-            let decoder =
-                zstd::stream::read::Decoder::new(wire.as_slice()).map_err(|_| Unreadable::Garbage)?;
+            let decoder = zstd::stream::read::Decoder::new(wire.as_slice())
+                .map_err(|_| Unreadable::Garbage)?;
             take(decoder, &mut bytes, limit)?.into_body(bytes)
         }
         Some("zstd") if version == Version::OpenSearch2 => Err(Unreadable::Garbage),

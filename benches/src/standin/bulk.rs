@@ -192,7 +192,8 @@ fn parse_head<'a>(
     defaults: PathDefaults<'a>,
 ) -> Result<Option<Head<'a>>, ApiError> {
     let malformed = |problem: json::Problem| malformed(version, number, &problem);
-    std::str::from_utf8(line).map_err(|error| malformed(json::Problem::Utf8(error.valid_up_to())))?;
+    std::str::from_utf8(line)
+        .map_err(|error| malformed(json::Problem::Utf8(error.valid_up_to())))?;
     let members = json::members(line).map_err(malformed)?;
     let [(action, parameters)] = members[..] else {
         return Err(ApiError::new(
@@ -251,11 +252,8 @@ fn malformed(version: Version, number: usize, problem: &json::Problem) -> ApiErr
         _ => ("x_content_parse_exception", "json_parse_exception"),
     };
     let kind = if version.is_recent_elasticsearch() { recent } else { old };
-    let status = if version == Version::Elasticsearch6 && kind == old && recent != old {
-        500
-    } else {
-        400
-    };
+    let status =
+        if version == Version::Elasticsearch6 && kind == old && recent != old { 500 } else { 400 };
     let reason = if *problem == json::Problem::NoObject {
         format!("Malformed action/metadata line [{number}], expected START_OBJECT")
     } else {

@@ -109,9 +109,7 @@ impl Which {
             Self::Every(k) => (item.position + 1).is_multiple_of(*k),
             Self::Index(name) => item.index == name,
             Self::IndexPrefix(prefix) => item.index.starts_with(prefix.as_str()),
-            Self::Containing(part) => {
-                memchr::memmem::find(item.source, part.as_bytes()).is_some()
-            }
+            Self::Containing(part) => memchr::memmem::find(item.source, part.as_bytes()).is_some(),
             Self::Matching(predicate) => predicate(item),
         }
     }
@@ -310,8 +308,7 @@ mod tests {
     fn a_rule_happens_as_often_as_it_says() {
         let faults = Faults::default();
         let id = faults.add(Rule::new(Fault::Status(503)).after(1).times(2));
-        let fired: Vec<usize> =
-            (0..5).map(|_| faults.for_request("/_bulk").len()).collect();
+        let fired: Vec<usize> = (0..5).map(|_| faults.for_request("/_bulk").len()).collect();
         assert_eq!(fired, [0, 1, 1, 0, 0]);
         assert_eq!(faults.fired(id), 2);
         assert!(faults.for_request("/_search").is_empty());

@@ -201,7 +201,8 @@ impl<'a> Visit<'a> {
     }
 
     fn json(&self, status: u16, value: Value) -> Answer {
-        let value = Filter::new(self.parameters.get("filter_path").map(String::as_str)).prune(value);
+        let value =
+            Filter::new(self.parameters.get("filter_path").map(String::as_str)).prune(value);
         Answer {
             status,
             body: value.to_string().into_bytes(),
@@ -229,11 +230,9 @@ impl<'a> Visit<'a> {
         let path = self.seen.path.clone();
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         Ok(match (self.seen.method.as_str(), &parts[..]) {
-            ("GET" | "HEAD", []) => {
-                serde_json::from_str(&version.greeting())
-                    .map(|greeting| self.json(200, greeting))
-                    .map_err(|error| ApiError::new(500, "exception", error.to_string()))
-            }
+            ("GET" | "HEAD", []) => serde_json::from_str(&version.greeting())
+                .map(|greeting| self.json(200, greeting))
+                .map_err(|error| ApiError::new(500, "exception", error.to_string())),
             ("POST" | "PUT", [.., "_bulk"]) => self.bulk(&body, &parts),
             _ => self.read_api(&body, &parts),
         })
@@ -348,6 +347,8 @@ impl<'a> Visit<'a> {
                 json!({"_shards": {"total": 1, "successful": 1, "failed": 0}})
             }
             ("GET", ["_cluster", "health", ..]) => health(),
+            // Not the servers': the counts, for a program that runs the stand-in as a process.
+            ("GET", ["_standin"]) => json!(self.state.meter.snapshot()),
             ("GET", ["_cat", "indices", ..]) => search::cat_indices(&store),
             ("GET" | "HEAD", [index]) if !index.starts_with('_') => {
                 if !store.has_index(index) {

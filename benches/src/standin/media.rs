@@ -10,9 +10,8 @@ pub(super) fn judge(
     accept: Option<&str>,
 ) -> Result<(), ApiError> {
     let content_type = content_type.unwrap_or_default();
-    let unsupported = || {
-        ApiError::new(406, "", format!("Content-Type header [{content_type}] is not supported"))
-    };
+    let unsupported =
+        || ApiError::new(406, "", format!("Content-Type header [{content_type}] is not supported"));
     let mut parts = content_type.split(';').map(str::trim);
     let base = parts.next().unwrap_or_default().to_ascii_lowercase();
     let has_parameters = content_type.contains(';');

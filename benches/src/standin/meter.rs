@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 /// Requests that the log of requests remembers; the oldest go first.
 const REQUESTS_SEEN_MAX: usize = 4096;
 
 /// One moment's view. All are totals since the start unless said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Snapshot {
     /// Requests whose head was read, of any kind.
     pub requests: u64,
@@ -87,11 +89,8 @@ impl Meter {
             if left.is_zero() {
                 return false;
             }
-            snapshot = self
-                .changed
-                .wait_timeout(snapshot, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            snapshot =
+                self.changed.wait_timeout(snapshot, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }

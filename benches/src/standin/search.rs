@@ -141,7 +141,11 @@ pub(super) fn scroll(
     id: &str,
 ) -> Result<Value, ApiError> {
     let scroll = scrolls.open.get_mut(id).ok_or_else(|| {
-        ApiError::new(404, "search_context_missing_exception", format!("No search context for id [{id}]"))
+        ApiError::new(
+            404,
+            "search_context_missing_exception",
+            format!("No search context for id [{id}]"),
+        )
     })?;
     let page: Vec<usize> = scroll.rest.drain(..scroll.size.min(scroll.rest.len())).collect();
     let everything = Projection::default();
@@ -195,7 +199,8 @@ pub(super) fn mget(
         let id = id.ok_or_else(|| ApiError::validation(&["id is missing for doc 0"]))?;
         if !store.has_index(index) {
             let reason = index_not_found(version, index).reason;
-            let error = json!({"type": "index_not_found_exception", "reason": reason, "index": index});
+            let error =
+                json!({"type": "index_not_found_exception", "reason": reason, "index": index});
             let error = json!({
                 "root_cause": [error], "type": "index_not_found_exception",
                 "reason": reason, "index": index,
@@ -331,10 +336,8 @@ fn matches(query: &Value, document: &Document, source: &Value) -> Result<bool, A
     let unknown = |name: &str| {
         ApiError::new(400, "parsing_exception", format!("unknown query [{name}] for the stand-in"))
     };
-    let (name, inner) = query
-        .as_object()
-        .and_then(|query| query.iter().next())
-        .ok_or_else(|| unknown("empty"))?;
+    let (name, inner) =
+        query.as_object().and_then(|query| query.iter().next()).ok_or_else(|| unknown("empty"))?;
     let of_field = |wanted: &dyn Fn(&Value, &Value) -> bool| {
         let Some((path, value)) = inner.as_object().and_then(|inner| inner.iter().next()) else {
             return false;
@@ -351,9 +354,10 @@ fn matches(query: &Value, document: &Document, source: &Value) -> Result<bool, A
             value.as_array().is_some_and(|list| list.iter().any(|one| plain(one) == plain(found)))
         }),
         "prefix" => of_field(&|found, value| plain(found).starts_with(&plain(value))),
-        "exists" => {
-            inner.get("field").and_then(Value::as_str).is_some_and(|path| field(source, path).is_some())
-        }
+        "exists" => inner
+            .get("field")
+            .and_then(Value::as_str)
+            .is_some_and(|path| field(source, path).is_some()),
         "ids" => inner
             .get("values")
             .and_then(Value::as_array)

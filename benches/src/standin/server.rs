@@ -45,8 +45,7 @@ impl Server {
             tokio::net::TcpListener::from_std(listener)?
         };
         let (stopping, stop) = watch::channel(());
-        let accepting =
-            handle.spawn(accept(listener, Arc::clone(state), Arc::clone(tls), stop));
+        let accepting = handle.spawn(accept(listener, Arc::clone(state), Arc::clone(tls), stop));
         Ok(Self { addr, accepting, stopping })
     }
 

@@ -139,10 +139,7 @@ impl Version {
                 "The OpenSearch Project: https://opensearch.org/",
             )
         } else {
-            (
-                format!(r#""number":"{number}","build_flavor":"default","#),
-                "You Know, for Search",
-            )
+            (format!(r#""number":"{number}","build_flavor":"default","#), "You Know, for Search")
         };
         format!(
             r#"{{"name":"standin","cluster_name":"standin","cluster_uuid":"standin-sluice-bench00","version":{{{brand}"build_type":"tar","build_hash":"0000000","build_date":"2026-01-01T00:00:00Z","build_snapshot":false,"lucene_version":"{lucene}","minimum_wire_compatibility_version":"{wire}","minimum_index_compatibility_version":"{index}"}},"tagline":"{tagline}"}}"#

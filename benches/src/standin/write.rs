@@ -105,7 +105,13 @@ fn write<'a>(
             "if _id is specified it must not be empty",
         ))
     } else {
-        judge(state, store, position, (op, &index, id.as_deref().unwrap_or_default(), source), faults)
+        judge(
+            state,
+            store,
+            position,
+            (op, &index, id.as_deref().unwrap_or_default(), source),
+            faults,
+        )
     };
     let id = id.unwrap_or_else(|| Cow::Owned(store.make_id()));
     let outcome = outcome.map_or_else(Outcome::Failed, |replace| {
@@ -154,8 +160,7 @@ fn judge(
 }
 
 fn unparsable(state: &State, problem: &json::Problem) -> ApiError {
-    let place =
-        if state.version.is_recent_elasticsearch() { "[1:1] failed" } else { "failed" };
+    let place = if state.version.is_recent_elasticsearch() { "[1:1] failed" } else { "failed" };
     let kind = state.version.mapping_error();
     match problem {
         json::Problem::Empty => {

@@ -36,8 +36,7 @@ pub fn from_url(url: &str, indices: &str) -> anyhow::Result<Received> {
     }
     if page["_scroll_id"] != Value::Null {
         // Only to be polite: the server closes it by itself.
-        let _ =
-            client.json("DELETE", "/_search/scroll", &json!({"scroll_id": page["_scroll_id"]}));
+        let _ = client.json("DELETE", "/_search/scroll", &json!({"scroll_id": page["_scroll_id"]}));
     }
     Ok(received)
 }

@@ -48,11 +48,8 @@ impl Summary {
             SourceSummary::new(source, written.lines, arrived)
         });
         let sources = sources.collect();
-        let unknown: Vec<_> = received
-            .sources
-            .iter()
-            .filter(|(source, _)| ledger.get(source).is_none())
-            .collect();
+        let unknown: Vec<_> =
+            received.sources.iter().filter(|(source, _)| ledger.get(source).is_none()).collect();
         let mut foreign_examples = received.foreign_examples.clone();
         foreign_examples
             .extend(unknown.iter().map(|(source, _)| format!("source {source} is in no ledger")));

@@ -1,0 +1,361 @@
+//! From containers to sources: who is followed, by which worker, under which target.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use tokio::sync::mpsc;
+
+use super::Inboxes;
+use crate::checkpoint::{Commit, SourceRecord};
+use crate::config::{Config, ReadFrom, Stdout as StdoutPolicy};
+use crate::core::limits::SOURCES_MAX;
+use crate::core::{LossReason, Now, Origin, SourceKey, SourceToken};
+use crate::declare::{self, Stdout};
+use crate::discover::{Change, Container, Registry, State};
+use crate::encode::{Rules, Target, ZoneError, sanitise};
+use crate::observe::{Health, Step};
+use crate::read::StartAt;
+use crate::watch::Watcher;
+use crate::worker::{Follow, Input, Loss, LossLabel, WorkerCounters};
+
+/// What the router is connected to.
+pub(super) struct Routes {
+    pub inboxes: Inboxes,
+    pub watcher: Arc<Watcher>,
+    pub commits: Sender<Commit>,
+    pub counters: WorkerCounters,
+    pub health: Arc<Health>,
+    pub registry: Registry,
+    pub own_container_id: Option<String>,
+}
+
+pub(super) struct Router {
+    routes: Routes,
+    node: String,
+    target: String,
+    rules: Rules,
+    stdout: StdoutPolicy,
+    labels: Vec<String>,
+    read_from: ReadFrom,
+    started_wall_ns: i64,
+    workers: usize,
+    next_token: u32,
+    /// From the store, not met yet.
+    stored: HashMap<SourceKey, SourceRecord>,
+    followed: HashMap<String, Followed>,
+    /// Which source belongs to which container, and its target; for those who ask.
+    targets: Targets,
+}
+
+/// Container id → target of what is collected from it.
+pub(super) type Targets = Arc<Mutex<HashMap<String, String>>>;
+
+#[derive(Debug)]
+struct Followed {
+    source: SourceToken,
+    ended: bool,
+    removed: bool,
+}
+
+/// The worker of a source. The token carries it, so that nobody has to look it up.
+pub(super) fn worker_of(source: SourceToken, workers: usize) -> usize {
+    source.0 as usize % workers
+}
+
+/// Logs and counts a declared loss.
+pub(super) fn declare(loss: &Loss, counters: &WorkerCounters) {
+    let Loss { source, container, file, reason, from, to } = loss;
+    let label = LossLabel { reason: reason.as_str(), container: container.clone() };
+    counters.losses.get_or_create(&label).inc();
+    let to = to.map_or_else(|| "unknown".to_owned(), |to| to.to_string());
+    tracing::error!(
+        %source, container, file, reason = reason.as_str(), from, to,
+        "declared loss: these bytes can no longer be had"
+    );
+}
+
+/// The commit of a router is nobody's to wait for.
+const NO_WORKER: usize = usize::MAX;
+
+/// A worker's queue of commits is short; a source that is forgotten can wait a moment.
+const COMMIT_RETRY: Duration = Duration::from_millis(50);
+
+impl Router {
+    pub(super) fn new(
+        config: &Config,
+        node: String,
+        routes: Routes,
+        sources: Vec<(SourceKey, SourceRecord)>,
+    ) -> Result<Self, ZoneError> {
+        let rules = Rules {
+            target: config.target.clone(),
+            zone: config.target_zone.clone(),
+            event_bytes_max: config.event_bytes_max as u32,
+        };
+        // Fails here rather than at the first container.
+        Target::new(rules.clone())?;
+        Ok(Self {
+            routes,
+            node,
+            target: config.target.clone(),
+            rules,
+            stdout: config.collect.stdout,
+            labels: config.collect.labels.clone(),
+            read_from: config.read_from,
+            started_wall_ns: Now::read().wall_ns,
+            workers: config.workers.get(),
+            next_token: 0,
+            stored: sources.into_iter().collect(),
+            followed: HashMap::new(),
+            targets: Targets::default(),
+        })
+    }
+
+    pub(super) fn targets(&self) -> Targets {
+        self.targets.clone()
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut changes: mpsc::Receiver<Change>,
+        mut gone: mpsc::UnboundedReceiver<SourceToken>,
+    ) {
+        loop {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Some(Change::Seen { container, opened }) => self.seen(&container, opened),
+                    Some(Change::Removed { id }) => self.removed(&id),
+                    Some(Change::Listed) => {
+                        self.routes.health.reach(Step::Discovered);
+                        self.forget_vanished().await;
+                    }
+                    None => return,
+                },
+                Some(source) = gone.recv() => self.gone(source),
+            }
+        }
+    }
+
+    fn put(&self, source: SourceToken, input: Input) {
+        super::put(&self.routes.inboxes, worker_of(source, self.workers), input);
+    }
+
+    fn seen(&mut self, container: &Container, opened: Vec<(String, std::fs::File)>) {
+        let ended = container.state == State::Exited;
+        if let Some(followed) = self.followed.get_mut(&container.id) {
+            let source = followed.source;
+            let changed = followed.ended != ended && !followed.removed;
+            followed.ended = ended;
+            if !opened.is_empty() {
+                self.put(source, Input::Opened(source, opened));
+            }
+            if changed {
+                self.put(source, Input::Ended(source, ended));
+            }
+            return;
+        }
+        let target = match self.target_of(container) {
+            Ok(target) => target,
+            Err(reason) => {
+                self.routes.registry.set_reason(&container.id, Some(reason));
+                return;
+            }
+        };
+        let Some(log_path) = &container.log_path else { return };
+        let (Some(directory), Some(current)) = (log_path.parent(), log_path.file_name()) else {
+            return;
+        };
+        if self.followed.len() >= SOURCES_MAX {
+            let reason = format!("the limit of {SOURCES_MAX} followed containers is reached");
+            tracing::error!(container = container.name, "{reason}");
+            self.routes.registry.set_reason(&container.id, Some(reason));
+            return;
+        }
+        self.routes.registry.set_reason(&container.id, None);
+        let key = SourceKey::docker(&container.id);
+        let source = self.token(&key);
+        let follow = Follow {
+            source,
+            key: key.clone(),
+            directory: directory.to_owned(),
+            current: current.to_string_lossy().into_owned(),
+            origin: self.origin(container),
+            target: target.clone(),
+            opened,
+            record: self.stored.remove(&key),
+            start: self.start_of(container),
+            ended,
+        };
+        let (directory, current) = (follow.directory.clone(), follow.current.clone());
+        self.put(source, Input::Follow(Box::new(follow)));
+        self.routes.watcher.follow(source, directory, current);
+        let followed = Followed { source, ended, removed: false };
+        self.followed.insert(container.id.clone(), followed);
+        self.lock_targets().insert(container.id.clone(), target.rules().target.clone());
+    }
+
+    /// The target of a container's stdout, or why there is none.
+    fn target_of(&self, container: &Container) -> Result<Arc<Target>, String> {
+        if self.routes.own_container_id.as_deref() == Some(container.id.as_str()) {
+            return Err("it is the agent's own container".to_owned());
+        }
+        let wanted = match (declare::stdout(container), self.stdout) {
+            (Stdout::OptedOut, _) => return Err("it opted out (sluice.collect=false)".to_owned()),
+            (Stdout::Undeclared, StdoutPolicy::Declared) => {
+                return Err("it declares no log, and collect.stdout is `declared`".to_owned());
+            }
+            (Stdout::Undeclared, StdoutPolicy::All) => self.target.clone(),
+            (Stdout::Declared(name), _) => name,
+        };
+        let (name, renamed) = sanitise(&wanted);
+        if let Some(renamed) = renamed {
+            tracing::warn!(container = container.name, "{renamed}");
+        }
+        let rules = Rules { target: name, ..self.rules.clone() };
+        // The zone was tried at the start.
+        Target::new(rules).map(Arc::new).map_err(|error| error.to_string())
+    }
+
+    fn origin(&self, container: &Container) -> Origin {
+        let chosen = |name: &str| self.labels.iter().any(|pattern| matches(pattern, name));
+        Origin {
+            container_id: container.id.clone(),
+            container_name: container.name.clone(),
+            image: container.image.clone(),
+            labels: container
+                .labels
+                .iter()
+                .filter(|(name, _)| chosen(name))
+                .map(|(name, value)| (name.replace('.', "_"), value.clone()))
+                .collect(),
+            node: self.node.clone(),
+            extra: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// Containers that were made after the agent started are read from their head in any case.
+    fn start_of(&self, container: &Container) -> StartAt {
+        if container.created_wall_ns >= self.started_wall_ns {
+            return StartAt::Head;
+        }
+        match self.read_from {
+            ReadFrom::Head => StartAt::Head,
+            ReadFrom::Now => StartAt::End,
+            ReadFrom::Age(age) => StartAt::Since(self.started_wall_ns - age.as_nanos() as i64),
+        }
+    }
+
+    /// A new token that carries its worker: the same one for the same key.
+    fn token(&mut self, key: &SourceKey) -> SourceToken {
+        let workers = self.workers as u32;
+        let worker = xxhash_rust::xxh3::xxh3_64(key.as_str().as_bytes()) as u32 % workers;
+        self.next_token += 1;
+        SourceToken(self.next_token * workers + worker)
+    }
+
+    fn removed(&mut self, id: &str) {
+        let Some(followed) = self.followed.get_mut(id) else { return };
+        followed.removed = true;
+        let source = followed.source;
+        self.put(source, Input::Removed(source));
+    }
+
+    fn gone(&mut self, source: SourceToken) {
+        self.routes.watcher.unfollow(source);
+        let id = self.followed.iter().find(|(_, followed)| followed.source == source);
+        if let Some(id) = id.map(|(id, _)| id.clone()) {
+            self.followed.remove(&id);
+            self.lock_targets().remove(&id);
+        }
+    }
+
+    /// Containers that the store knows and nobody else any more: they were removed while no agent
+    /// ran. What was not delivered of them is declared lost.
+    async fn forget_vanished(&mut self) {
+        if self.stored.is_empty() {
+            return;
+        }
+        let mut puts = Vec::new();
+        for (source, record) in std::mem::take(&mut self.stored) {
+            // Known, and not collected now: its positions stay, should it be collected again.
+            let id = source.as_str().split(':').nth(1).unwrap_or_default();
+            if self.routes.registry.find(id).is_some() {
+                continue;
+            }
+            if !record.complete {
+                let last = record.files.last();
+                let from = last.map_or(0, |file| file.frontier);
+                let container = if record.container_name.is_empty() {
+                    id.to_owned()
+                } else {
+                    record.container_name
+                };
+                let loss = Loss {
+                    source: source.clone(),
+                    container,
+                    file: format!("{id}-json.log"),
+                    reason: LossReason::RemovedWhileAway,
+                    from,
+                    to: None,
+                };
+                declare(&loss, &self.routes.counters);
+            }
+            puts.push((source, None));
+        }
+        let mut commit = Commit { worker: NO_WORKER, sequence: 0, puts };
+        while !commit.puts.is_empty() {
+            match self.routes.commits.try_send(commit) {
+                Ok(()) => return,
+                Err(crossbeam_channel::TrySendError::Full(back)) => commit = back,
+                Err(crossbeam_channel::TrySendError::Disconnected(_)) => return,
+            }
+            tokio::time::sleep(COMMIT_RETRY).await;
+        }
+    }
+
+    fn lock_targets(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `*` is any run of characters, `?` any one.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if p < pattern.len() && (pattern[p] == b'?' || pattern[p] == text[t]) && pattern[p] != b'*' {
+            p += 1;
+            t += 1;
+        } else if p < pattern.len() && pattern[p] == b'*' {
+            retry = Some((p, t));
+            p += 1;
+        } else if let Some((star, from)) = retry {
+            retry = Some((star, from + 1));
+            p = star + 1;
+            t = from + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let check = |pattern, text, expect| assert_eq!(matches(pattern, text), expect, "{pattern}");
+        check("*", "", true);
+        check("app", "app", true);
+        check("app", "apps", false);
+        check("com.docker.*", "com.docker.compose.project", true);
+        check("*.project", "com.docker.compose.project", true);
+        check("a?c*e", "abcde", true);
+        check("a?c*e", "abcd", false);
+    }
+}

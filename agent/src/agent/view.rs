@@ -1,0 +1,146 @@
+//! The agent's state as people ask for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crossbeam_channel::bounded;
+
+use super::Inboxes;
+use super::router::{Router, Targets};
+use crate::config::{Config, Output};
+use crate::discover::{Discovery, Listed};
+use crate::observe::{
+    ContainerView, OutputView, PausedTarget, PositionView, SNAPSHOT_TIMEOUT, Snapshot, SnapshotFn,
+};
+use crate::ship::ShipHandle;
+use crate::worker::{Input, Position};
+
+/// Bytes read of each source when it was last asked, so that a rate can be told.
+type Rates = Arc<Mutex<HashMap<String, (Instant, u64, u64)>>>;
+
+pub(super) fn snapshot(
+    node: String,
+    config: &Config,
+    router: &Router,
+    inboxes: &Inboxes,
+    discovery: &Arc<Discovery>,
+    ship: &ShipHandle,
+) -> SnapshotFn {
+    let kind = match config.output {
+        Output::Console => "console",
+        Output::Elasticsearch(_) => "elasticsearch",
+    };
+    let (targets, inboxes) = (router.targets(), inboxes.clone());
+    let (discovery, ship) = (discovery.clone(), ship.clone());
+    let rates = Rates::default();
+    Arc::new(move || {
+        let (node, targets, inboxes) = (node.clone(), targets.clone(), inboxes.clone());
+        let (discovery, ship, rates) = (discovery.clone(), ship.clone(), rates.clone());
+        Box::pin(async move {
+            let positions = tokio::task::spawn_blocking(move || positions(&inboxes, &rates));
+            let positions = positions.await.unwrap_or_default();
+            let containers = containers(&discovery.registry().list(), &targets, &positions);
+            Snapshot { node, output: output(kind, &ship), containers, positions }
+        })
+    })
+}
+
+fn output(kind: &str, ship: &ShipHandle) -> OutputView {
+    let health = ship.health();
+    let failed = health.last_error.as_ref().map(|(at, _)| *at);
+    let state = match (health.last_success_wall_ns, failed) {
+        (None, None) => "starting",
+        (Some(good), Some(bad)) if bad > good => "down",
+        (None, Some(_)) => "down",
+        _ => "up",
+    };
+    OutputView {
+        kind: kind.to_owned(),
+        state: state.to_owned(),
+        fault: health.last_error.filter(|_| state == "down").map(|(_, text)| text),
+        paused: health
+            .paused
+            .into_iter()
+            .map(|(index, cause)| PausedTarget { index, cause, pause_ms: 0 })
+            .collect(),
+    }
+}
+
+fn positions(inboxes: &Inboxes, rates: &Rates) -> Vec<PositionView> {
+    let Some(inboxes) = inboxes.get() else { return Vec::new() };
+    let (reply, replies) = bounded(inboxes.len());
+    for inbox in inboxes {
+        inbox.put(Input::Positions(reply.clone()));
+    }
+    drop(reply);
+    let until = Instant::now() + SNAPSHOT_TIMEOUT;
+    let mut all = Vec::new();
+    while let Ok(some) = replies.recv_deadline(until) {
+        all.extend(some);
+    }
+    let mut rates = rates.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    rates.retain(|source, _| all.iter().any(|position| position.source == *source));
+    let view = |position| view(position, &mut rates, now);
+    let mut views: Vec<_> = all.into_iter().map(view).collect();
+    views.sort_by(|a, b| a.source.cmp(&b.source));
+    views
+}
+
+fn view(
+    position: Position,
+    rates: &mut HashMap<String, (Instant, u64, u64)>,
+    now: Instant,
+) -> PositionView {
+    let bytes = position.bytes_read;
+    let last = rates.entry(position.source.clone()).or_insert((now, bytes, 0));
+    let seconds = now.duration_since(last.0).as_secs_f64();
+    if seconds >= 0.2 {
+        *last = (now, bytes, (bytes.saturating_sub(last.1) as f64 / seconds) as u64);
+    }
+    let unread = position.size.saturating_sub(position.offset);
+    PositionView {
+        source: position.source,
+        container: position.container,
+        file: position.file,
+        inode: position.inode,
+        frontier: position.frontier,
+        read: position.offset,
+        size: position.size,
+        unread_bytes: unread,
+        unacked_bytes: position.lag_bytes.saturating_sub(unread),
+        bytes_per_second: last.2,
+        oldest_age_ms: None,
+        time_to_loss_ms: None,
+        pause_ms: None,
+    }
+}
+
+fn containers(
+    listed: &[Listed],
+    targets: &Targets,
+    positions: &[PositionView],
+) -> Vec<ContainerView> {
+    let targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
+    let of = |container: &Listed| {
+        let target = targets.get(&container.id).cloned();
+        let own = |position: &&PositionView| position.source.contains(&container.id);
+        let collected = target.is_some() && container.reason.is_none();
+        let waits = (!collected && container.reason.is_none())
+            .then(|| "it has not been started yet".to_owned());
+        ContainerView {
+            id: container.id.clone(),
+            name: container.name.clone(),
+            image: container.image.clone(),
+            driver: container.driver.clone(),
+            state: container.state.as_str().to_owned(),
+            target,
+            collected,
+            reason: container.reason.clone().or(waits),
+            lag_bytes: positions.iter().filter(own).map(PositionView::lag_bytes).sum(),
+            bytes_per_second: positions.iter().filter(own).map(|own| own.bytes_per_second).sum(),
+        }
+    };
+    listed.iter().map(of).collect()
+}

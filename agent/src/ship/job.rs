@@ -1,0 +1,75 @@
+//! One batch that waits for its receipt, and what is known of each of its documents.
+
+use super::{Outcome, Receipt};
+use crate::encode::Batch;
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) batch: Batch,
+    /// By document: an attempt may have written it, so that a conflict is our own doing.
+    pub(super) sent: Vec<bool>,
+    /// By slice: what this process may have sent of the file before this batch; empty until the
+    /// first of it is sent.
+    pub(super) sent_below: Vec<u64>,
+    settled: Vec<bool>,
+    outcomes: Vec<Outcome>,
+    open: usize,
+}
+
+impl Job {
+    pub(super) fn new(batch: Batch) -> Self {
+        let count = batch.documents.len();
+        Self {
+            sent: vec![false; count],
+            sent_below: Vec::new(),
+            settled: vec![false; count],
+            outcomes: vec![Outcome::Acked; batch.slices.len()],
+            open: count,
+            batch,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.open == 0
+    }
+
+    /// Settles a document for good. A slice is as bad as the worst of its documents.
+    pub(super) fn settle(&mut self, document: u32, outcome: Outcome) {
+        let at = document as usize;
+        assert!(!self.settled[at], "document {at} of {:?} is settled twice", self.batch.id);
+        self.settled[at] = true;
+        self.open -= 1;
+        self.spoil(usize::from(self.batch.documents[at].slice), outcome);
+    }
+
+    /// The slice will not be acknowledged, whatever becomes of its documents.
+    pub(super) fn spoil(&mut self, slice: usize, outcome: Outcome) {
+        let now = &mut self.outcomes[slice];
+        if rank(&outcome) > rank(now) {
+            *now = outcome;
+        }
+    }
+
+    /// What its slice is doomed to, if it is.
+    pub(super) fn doom(&self, document: u32) -> Option<&Outcome> {
+        let slice = self.batch.documents[document as usize].slice;
+        Some(&self.outcomes[usize::from(slice)]).filter(|it| **it != Outcome::Acked)
+    }
+
+    pub(super) fn has_doom(&self) -> bool {
+        self.outcomes.iter().any(|it| *it != Outcome::Acked)
+    }
+
+    pub(super) fn into_receipt(self) -> (usize, Receipt) {
+        assert!(self.is_done(), "a receipt for {:?} with open documents", self.batch.id);
+        (self.batch.worker, Receipt { batch: self.batch.id, outcomes: self.outcomes })
+    }
+}
+
+fn rank(outcome: &Outcome) -> u32 {
+    match outcome {
+        Outcome::Acked => 0,
+        Outcome::Paused { .. } => 1,
+        Outcome::Collided => 2,
+    }
+}

@@ -1,0 +1,457 @@
+//! One seeded run: writers, crashes, faults, and at the end the books.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice::checkpoint::{Commit, SourceRecord};
+use sluice::core::{Now, Origin, SourceKey, SourceToken};
+use sluice::encode::{Codec, Rules, Shape, Target, Zone};
+use sluice::read::StartAt;
+use sluice::ship::{self, ShipSettings, Shipper};
+use sluice::watch::News;
+use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettings};
+
+use crate::disk::{Disk, SimFiles};
+use crate::rng::Rng;
+use crate::server::{Answer, Server};
+use crate::writer::{Container, Options};
+
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLISECOND;
+
+pub struct World {
+    seed: u64,
+    rng: Rng,
+    now: Now,
+    disk: Rc<RefCell<Disk>>,
+    containers: Vec<Container>,
+    server: Server,
+    store: BTreeMap<SourceKey, Vec<u8>>,
+    agent: Option<Agent>,
+    lives: u64,
+    crashes_left: u64,
+    scenario: Scenario,
+    events: BinaryHeap<Reverse<(u64, u64)>>,
+    pending: BTreeMap<u64, Event>,
+    next_event: u64,
+    losses: Vec<String>,
+}
+
+/// What a seed may do.
+#[derive(Clone, Copy, Debug)]
+struct Scenario {
+    /// The state is deleted at a crash: possible only where no timer decides a boundary.
+    wipes: bool,
+    /// Rules change at a restart.
+    changes_rules: bool,
+    event_bytes_max: u32,
+}
+
+struct Agent {
+    life: u64,
+    worker: Worker<SimFiles>,
+    shipper: Shipper,
+    inputs: Vec<Input>,
+    ship_inputs: Vec<ship::Input>,
+    worker_wake: Option<u64>,
+    ship_wake: Option<u64>,
+}
+
+enum Event {
+    Write(usize),
+    Committed(u64, Commit),
+    Request(u64, ship::Request),
+    Answer(u64, ship::RequestId, Answer),
+    Letter(u64, ship::LetterId),
+    News(u64, News),
+    Crash,
+    Start,
+    Refuse,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let wipes = rng.one_in(5);
+        let scenario = Scenario {
+            wipes,
+            changes_rules: !wipes && rng.one_in(3),
+            event_bytes_max: if rng.one_in(3) { 300 } else { 4 << 20 },
+        };
+        let wall = 1_795_650_000_000_000_000 + rng.below(86_400) as i64 * SECOND as i64;
+        let now = Now { mono_ns: SECOND, wall_ns: wall };
+        let disk = Rc::new(RefCell::new(Disk::default()));
+        let mut world = Self {
+            seed,
+            now,
+            disk,
+            containers: Vec::new(),
+            server: Server { fault_every: rng.below(8), ..Server::default() },
+            store: BTreeMap::new(),
+            agent: None,
+            lives: 0,
+            crashes_left: rng.below(6),
+            scenario,
+            events: BinaryHeap::new(),
+            pending: BTreeMap::new(),
+            next_event: 0,
+            losses: Vec::new(),
+            rng,
+        };
+        for number in 0..world.rng.between(1, 4) {
+            let options = Options {
+                piece: world.rng.between(20, 200) as usize,
+                max_size: world.rng.between(400, 20_000) as usize,
+                compress: world.rng.one_in(3),
+                attrs: world.rng.one_in(3),
+                prompts: !wipes && world.rng.one_in(2),
+            };
+            let lines = world.rng.between(1, 150);
+            let mut disk = world.disk.borrow_mut();
+            let container = Container::new(number, options, lines, &mut disk, world.now.wall_ns);
+            drop(disk);
+            world.containers.push(container);
+            world.after(0, 50 * MILLISECOND, Event::Write(number as usize));
+        }
+        world.after(0, SECOND, Event::Start);
+        world.after(0, 3 * SECOND, Event::Crash);
+        world.after(0, 3 * SECOND, Event::Refuse);
+        world
+    }
+
+    fn after(&mut self, low: u64, high: u64, event: Event) {
+        let at = self.now.mono_ns + self.rng.between(low, high);
+        self.events.push(Reverse((at, self.next_event)));
+        self.pending.insert(self.next_event, event);
+        self.next_event += 1;
+    }
+
+    /// Runs to the end; `Err` says what is wrong with the books.
+    pub fn run(mut self) -> Result<(), String> {
+        let limit = self.now.mono_ns + 3_600 * SECOND;
+        let mut quiet_since = None;
+        while self.now.mono_ns < limit {
+            self.drive();
+            let settled = self.is_settled();
+            match (settled, quiet_since) {
+                (false, _) => quiet_since = None,
+                (true, None) => quiet_since = Some(self.now.mono_ns),
+                (true, Some(since)) if self.now.mono_ns - since > 30 * SECOND => break,
+                _ => {}
+            }
+            if !self.advance(settled) {
+                break;
+            }
+        }
+        self.check()
+    }
+
+    /// Nothing is being written, broken or due.
+    fn is_settled(&self) -> bool {
+        self.containers.iter().all(|container| container.ended)
+            && self.crashes_left == 0
+            && self.agent.is_some()
+    }
+
+    /// Goes to the next moment at which something happens.
+    fn advance(&mut self, settled: bool) -> bool {
+        let event = self.events.peek().map(|Reverse((at, _))| *at);
+        let agent = self.agent.as_ref();
+        let wakes = agent.and_then(|agent| [agent.worker_wake, agent.ship_wake].into_iter().flatten().min());
+        // Late completions have no event of their own.
+        let poll = Some(self.now.mono_ns + if settled { SECOND } else { 20 * MILLISECOND });
+        let Some(next) = [event, wakes, poll].into_iter().flatten().min() else { return false };
+        let step = next.saturating_sub(self.now.mono_ns).max(1);
+        self.now.mono_ns += step;
+        self.now.wall_ns += step as i64;
+        while let Some(Reverse((at, number))) = self.events.peek().copied() {
+            if at > self.now.mono_ns {
+                break;
+            }
+            self.events.pop();
+            if let Some(event) = self.pending.remove(&number) {
+                self.happen(event);
+            }
+        }
+        true
+    }
+
+    fn happen(&mut self, event: Event) {
+        let life = self.agent.as_ref().map(|agent| agent.life);
+        match event {
+            Event::Write(number) => self.write(number),
+            Event::Committed(of, commit) => {
+                let sequence = commit.sequence;
+                self.apply(commit);
+                if let Some(agent) = self.agent.as_mut().filter(|agent| agent.life == of) {
+                    agent.inputs.push(Input::Committed(sequence));
+                }
+            }
+            Event::Request(of, request) => {
+                let ship::Request { id, kind, .. } = request;
+                let answer = self.server.answer(&kind, &mut self.rng, self.now.mono_ns);
+                self.after(0, 30 * MILLISECOND, Event::Answer(of, id, answer));
+            }
+            Event::Answer(of, request, result) if life == Some(of) => {
+                let input = ship::Input::Answer { request, result };
+                self.agent.as_mut().expect("it lives").ship_inputs.push(input);
+            }
+            Event::Letter(of, letter) if life == Some(of) => {
+                let input = ship::Input::DeadLetterWritten { letter, result: Ok(()) };
+                self.agent.as_mut().expect("it lives").ship_inputs.push(input);
+            }
+            Event::News(of, news) if life == Some(of) => {
+                self.agent.as_mut().expect("it lives").inputs.push(Input::News(news));
+            }
+            Event::Answer(..) | Event::Letter(..) | Event::News(..) => {}
+            Event::Crash => self.crash(),
+            Event::Start => self.start(),
+            Event::Refuse => self.refuse(),
+        }
+    }
+
+    fn write(&mut self, number: usize) {
+        let container = &mut self.containers[number];
+        let mut disk = self.disk.borrow_mut();
+        let names = container.write(&mut disk, &mut self.rng, self.now.wall_ns);
+        drop(disk);
+        let ended = container.ended;
+        if let Some(agent) = &mut self.agent {
+            let (life, source) = (agent.life, SourceToken(number as u32));
+            if ended {
+                agent.inputs.push(Input::Ended(source, true));
+            }
+            let news = News { source, names };
+            self.after(0, 20 * MILLISECOND, Event::News(life, news));
+        }
+        if !ended {
+            // Bursts, and now and then a long silence that lets timers run out.
+            let (low, high) = match self.rng.below(30) {
+                0 => (6 * SECOND, 9 * SECOND),
+                1..6 => (MILLISECOND, 300 * MILLISECOND),
+                _ => (0, 5 * MILLISECOND),
+            };
+            self.after(low, high, Event::Write(number));
+        }
+    }
+
+    /// An index closes, or turns read-only, for a while.
+    fn refuse(&mut self) {
+        let names: Vec<String> =
+            self.server.documents.keys().map(|(index, _)| index.clone()).collect();
+        if !names.is_empty() && self.server.fault_every > 0 {
+            let name = names[self.rng.below(names.len() as u64) as usize].clone();
+            let until = self.now.mono_ns + self.rng.between(SECOND, 20 * SECOND);
+            let kind = ["index_closed_exception", "cluster_block_exception"]
+                [self.rng.below(2) as usize];
+            self.server.refusing.insert(name, (until, kind));
+        }
+        if !self.is_settled() {
+            self.after(SECOND, 15 * SECOND, Event::Refuse);
+        }
+    }
+
+    fn crash(&mut self) {
+        if self.crashes_left == 0 {
+            return;
+        }
+        self.crashes_left -= 1;
+        if self.agent.take().is_some() {
+            // What was on its way to disk may have arrived or not; requests go on by themselves.
+            let commits: Vec<u64> = self
+                .pending
+                .iter()
+                .filter(|(_, event)| matches!(event, Event::Committed(..)))
+                .map(|(number, _)| *number)
+                .collect();
+            for number in commits {
+                if let Some(Event::Committed(_, commit)) = self.pending.remove(&number)
+                    && self.rng.one_in(2)
+                {
+                    self.apply(commit);
+                }
+            }
+            if self.scenario.wipes && self.rng.one_in(2) {
+                self.store.clear();
+            }
+            self.after(0, 5 * SECOND, Event::Start);
+        }
+        self.after(0, 10 * SECOND, Event::Crash);
+    }
+
+    fn apply(&mut self, commit: Commit) {
+        for (key, value) in commit.puts {
+            match value {
+                Some(bytes) => self.store.insert(key, bytes),
+                None => self.store.remove(&key),
+            };
+        }
+    }
+
+    fn rules(&mut self) -> Rules {
+        let (mut target, mut zone) = ("sim".to_owned(), Zone::Utc);
+        if self.scenario.changes_rules {
+            target = format!("sim{}", self.rng.below(3));
+            if self.rng.one_in(2) {
+                zone = Zone::Fixed { seconds: 8 * 3_600 };
+            }
+        }
+        Rules { target, zone, event_bytes_max: self.scenario.event_bytes_max }
+    }
+
+    fn start(&mut self) {
+        if self.agent.is_some() {
+            return;
+        }
+        self.lives += 1;
+        let settings = WorkerSettings {
+            index: 0,
+            shape: Shape::Ecs,
+            codec: if self.rng.one_in(2) { Codec::Stored } else { Codec::ZlibRs { level: 1 } },
+            batch_bytes: self.rng.between(500, 20_000) as usize,
+            flush_interval: Duration::from_millis(self.rng.below(400)),
+            partial_timeout: Duration::from_secs(if self.scenario.wipes { 100_000 } else { 5 }),
+            commit_interval: Duration::from_secs(1),
+        };
+        let rng = Rng::new(self.rng.next());
+        let files = SimFiles { disk: self.disk.clone(), rng, late: Vec::new() };
+        let worker = Worker::new(settings, WorkerCounters::default(), files);
+        let shipper = Shipper::new(ShipSettings::default(), self.rng.next());
+        let mut inputs = Vec::new();
+        let target = Arc::new(Target::new(self.rules()).expect("a legal zone"));
+        for (number, container) in self.containers.iter().enumerate() {
+            let key = SourceKey::docker(&container.id);
+            let record = self.store.get(&key).map(|bytes| {
+                SourceRecord::from_bytes(bytes).expect("what was stored can be read")
+            });
+            inputs.push(Input::Follow(Box::new(Follow {
+                source: SourceToken(number as u32),
+                key,
+                directory: container.directory.clone(),
+                current: container.current.clone(),
+                origin: Origin {
+                    container_id: container.id.clone(),
+                    container_name: format!("sim-{number}"),
+                    image: "sim:1".to_owned(),
+                    node: "node".to_owned(),
+                    ..Origin::default()
+                },
+                target: target.clone(),
+                opened: Vec::new(),
+                record,
+                start: StartAt::Head,
+                ended: container.ended,
+            })));
+        }
+        self.agent = Some(Agent {
+            life: self.lives,
+            worker,
+            shipper,
+            inputs,
+            ship_inputs: Vec::new(),
+            worker_wake: Some(0),
+            ship_wake: Some(0),
+        });
+    }
+
+    /// Lets the agent do all that it can at this moment.
+    fn drive(&mut self) {
+        let Some(mut agent) = self.agent.take() else { return };
+        for _ in 0..10_000 {
+            let (mut outputs, mut ship_outputs) = (Vec::new(), Vec::new());
+            agent.worker_wake =
+                agent.worker.step(self.now, agent.inputs.drain(..), &mut outputs);
+            let worker_idle = outputs.is_empty();
+            for output in outputs {
+                match output {
+                    Output::Send(batch) => agent.ship_inputs.push(ship::Input::Batch(batch)),
+                    Output::Commit(commit) => {
+                        self.after(0, 40 * MILLISECOND, Event::Committed(agent.life, commit));
+                    }
+                    Output::Lost(loss) => self.losses.push(format!("{loss:?}")),
+                    Output::Gone(_) => {}
+                }
+            }
+            agent.ship_wake =
+                agent.shipper.step(self.now, agent.ship_inputs.drain(..), &mut ship_outputs);
+            let ship_idle = ship_outputs.is_empty();
+            for output in ship_outputs {
+                self.shipped(&mut agent, output);
+            }
+            let due = |wake: Option<u64>| wake.is_some_and(|at| at <= self.now.mono_ns);
+            let idle = worker_idle && ship_idle && agent.inputs.is_empty();
+            if idle && !due(agent.worker_wake) && !due(agent.ship_wake) {
+                self.agent = Some(agent);
+                return;
+            }
+        }
+        panic!("seed {}: the agent never comes to rest", self.seed);
+    }
+
+    fn shipped(&mut self, agent: &mut Agent, output: ship::Output) {
+        match output {
+            ship::Output::Request(request) => {
+                self.after(0, 20 * MILLISECOND, Event::Request(agent.life, request));
+            }
+            ship::Output::Receipt { receipt, .. } => agent.inputs.push(Input::Receipt(receipt)),
+            ship::Output::WriteDeadLetter { letter, .. } => {
+                self.after(0, 20 * MILLISECOND, Event::Letter(agent.life, letter));
+            }
+            ship::Output::ReloadCredentials | ship::Output::Warn(_) => {}
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(loss) = self.losses.first() {
+            return Err(format!("a loss was declared where none can be: {loss}"));
+        }
+        for container in &self.containers {
+            for (stream, name) in ["stdout", "stderr"].into_iter().enumerate() {
+                let mut documents: Vec<(&str, &str)> = self
+                    .server
+                    .documents
+                    .values()
+                    .filter(|document| {
+                        document["container"]["id"] == container.id.as_str()
+                            && document["stream"] == name
+                    })
+                    .map(|document| {
+                        let order = document["log"]["order"].as_str().expect("an order");
+                        (order, document["message"].as_str().expect("a message"))
+                    })
+                    .collect();
+                documents.sort_unstable();
+                let received: String = documents.iter().map(|(_, message)| *message).collect();
+                let written = &container.written[stream];
+                if received != *written {
+                    return Err(difference(&container.id, name, written, &received));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn difference(id: &str, stream: &str, written: &str, received: &str) -> String {
+    let same = written
+        .bytes()
+        .zip(received.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let show = |text: &str| {
+        let bytes = &text.as_bytes()[same.saturating_sub(30).min(text.len())..];
+        String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned()
+    };
+    format!(
+        "container {} {stream}: wrote {} bytes, received {}; equal up to {same}\n  wrote    …{}\n  received …{}",
+        &id[60..],
+        written.len(),
+        received.len(),
+        show(written),
+        show(received)
+    )
+}

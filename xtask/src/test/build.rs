@@ -1,0 +1,91 @@
+//! Builds everything that the suites run, in one go of cargo.
+//!
+//! The test programs are then started by us and not by cargo, so that they have a pid that we know
+//! and can end, and so that minutes of building are not taken for minutes of testing.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::outcome::{Outcome, Verdict, minutes};
+use super::table::{Need, Suite, Work};
+use crate::workspace;
+
+pub(super) struct Built {
+    tests: HashMap<String, PathBuf>,
+    pub(super) minutes: f64,
+}
+
+impl Built {
+    pub(super) fn test(&self, name: &str) -> Result<&PathBuf> {
+        self.tests.get(name).with_context(|| format!("cargo built no test {name}"))
+    }
+}
+
+/// The parts that matter of a line of `cargo --message-format json`.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+pub(super) fn build(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> Result<Built> {
+    let start = Instant::now();
+    let mut built = Built { tests: HashMap::new(), minutes: 0.0 };
+    let tests: Vec<_> =
+        suites.iter().copied().filter(|suite| matches!(suite.work, Work::AgentTest)).collect();
+    if !tests.is_empty() {
+        eprintln!("xtask: building {} test programs and the agent", tests.len());
+        let mut arguments = vec!["test", "--release", "--no-run"];
+        arguments.extend(workspace::RELEASE_PACKAGES);
+        for suite in &tests {
+            arguments.extend(["--test", suite.name]);
+        }
+        if let Err(error) = cargo(&arguments, &mut built.tests) {
+            // All of them, as cargo stops at the first that does not compile.
+            for suite in tests {
+                outcomes.push(Outcome::new(suite, start, Verdict::Failed(format!("{error:#}"))));
+            }
+        }
+    }
+    if suites.iter().any(|suite| suite.needs.contains(&Need::Docker)) {
+        workspace::build_release()?;
+    }
+    built.minutes = minutes(start);
+    Ok(built)
+}
+
+fn cargo(arguments: &[&str], executables: &mut HashMap<String, PathBuf>) -> Result<()> {
+    let mut child = Command::new(workspace::cargo())
+        .args(arguments)
+        .args(["--message-format", "json-render-diagnostics"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let output = child.stdout.take().context("standard output is piped")?;
+    for line in BufReader::new(output).lines() {
+        let line = line.context("cannot read what cargo says")?;
+        let Ok(message) = serde_json::from_str::<Message>(&line) else { continue };
+        if let ("compiler-artifact", Some(target), Some(executable)) =
+            (message.reason.as_str(), message.target, message.executable)
+            && target.kind.iter().any(|kind| kind == "test")
+        {
+            executables.insert(target.name, executable);
+        }
+    }
+    let status = child.wait().context("cannot wait for cargo")?;
+    anyhow::ensure!(status.success(), "cargo {} ended with {status}", arguments.join(" "));
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What suites find in place: packages, jars, an engine.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::need::{Missing, is_root, server};
+use super::outcome::{Outcome, Verdict};
+use super::table::{Need, SERVERS, Suite};
+use crate::docker::{self, Engine};
+use crate::process::{on_path, own_executable};
+use crate::server::Release;
+
+/// What suites share, or have for their own time.
+pub(super) struct Prepared {
+    servers: Vec<Release>,
+    engine: Option<Engine>,
+}
+
+impl Prepared {
+    /// Starts what `suite` wants only while it runs; after the builds, as it goes into an image.
+    pub(super) fn begin(&mut self, suite: &Suite) -> Result<(), Verdict> {
+        if !suite.needs.contains(&Need::Docker) {
+            return Ok(());
+        }
+        let engine = Engine::start().map_err(|error| {
+            // Namespaces, control groups or overlays may be forbidden; that is no fault of the code.
+            Verdict::LeftOut(Missing {
+                what: "a dockerd of our own does not start here".into(),
+                way_out: format!("{error:#}"),
+            })
+        })?;
+        docker::load(&engine.host()).map_err(|error| Verdict::Failed(format!("{error:#}")))?;
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    /// What `suite` is told by environment.
+    pub(super) fn environment(&self, suite: &Suite) -> Vec<(&'static str, String)> {
+        // So that a test starts servers by the binary that runs already.
+        let mut told = vec![("SLUICE_TEST_XTASK", own_executable().display().to_string())];
+        if suite.needs.contains(&Need::Servers) {
+            let all: Vec<_> = self.servers.iter().map(ToString::to_string).collect();
+            told.push(("SLUICE_TEST_SERVERS", all.join(",")));
+        }
+        if let Some(engine) = &self.engine {
+            told.push(("SLUICE_TEST_DOCKER_HOST", engine.host()));
+            told.push(("SLUICE_TEST_DOCKER_ROOT", engine.root().display().to_string()));
+            told.push(("SLUICE_TEST_DOCKER_IMAGE", docker::IMAGE.to_owned()));
+        }
+        told
+    }
+
+    pub(super) fn end(&mut self) {
+        self.engine = None;
+    }
+}
+
+/// Debian packages, where we may; what cannot be installed is found missing afterwards.
+pub(super) fn install(suites: &[&Suite]) -> Result<()> {
+    if !suites.iter().any(|suite| suite.needs.contains(&Need::Docker)) {
+        return Ok(());
+    }
+    let absent = docker::PROGRAMS.iter().filter(|(program, _)| on_path(program).is_none());
+    let mut packages: Vec<_> = absent.map(|(_, package)| *package).collect();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !is_root() || on_path("apt-get").is_none() {
+        eprintln!("xtask: {} cannot be installed: not root, or no apt-get", packages.join(", "));
+        return Ok(());
+    }
+    eprintln!("xtask: installing {}", packages.join(", "));
+    for arguments in
+        [&["update", "-qq"][..], &["install", "-qq", "-y", "--no-install-recommends"][..]]
+    {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        if arguments[0] == "install" {
+            command.args(&packages);
+        }
+        let status = command.status().context("cannot start apt-get")?;
+        if !status.success() {
+            eprintln!("xtask: apt-get {} ended with {status}", arguments[0]);
+        }
+    }
+    Ok(())
+}
+
+/// Fetches jars, where a suite wants them; if none can be had, that suite goes to `outcomes`.
+pub(super) fn prepare(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> Prepared {
+    let mut servers = Vec::new();
+    for suite in suites.iter().filter(|suite| suite.needs.contains(&Need::Servers)) {
+        let mut reason = String::new();
+        for (family, version) in SERVERS {
+            match server(*family, version).and_then(|release| release.fetch().map(|()| release)) {
+                Ok(release) => servers.push(release),
+                Err(error) => {
+                    reason = format!("{error:#}");
+                    eprintln!("xtask: {} {version} is left out: {reason}", family.name());
+                }
+            }
+        }
+        if servers.is_empty() {
+            let missing = Missing { what: "no server could be fetched".into(), way_out: reason };
+            outcomes.push(Outcome::left_out(suite, missing));
+        }
+    }
+    Prepared { servers, engine: None }
+}

@@ -1,0 +1,136 @@
+//! The suites. To add one, add a row.
+
+use crate::server::Family;
+
+pub(super) struct Suite {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// On two cores, without building; thrice that is taken for a hang.
+    pub(super) minutes: u64,
+    pub(super) needs: &'static [Need],
+    pub(super) work: Work,
+    /// Style, not behaviour: run with `--all` or by name.
+    pub(super) only_ci: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Root,
+    /// A Docker engine of our own for the suite's time.
+    Docker,
+    /// At least one of [`SERVERS`].
+    Servers,
+}
+
+pub(super) enum Work {
+    Cargo(&'static [&'static str]),
+    /// `agent/tests/<name of the suite>.rs`, built with `--release`.
+    AgentTest,
+    Xtask(&'static [&'static str]),
+}
+
+/// The servers that the suite `servers` ships to, one after the other.
+pub(super) const SERVERS: &[(Family, &str)] = &[
+    (Family::Elasticsearch, "6.8.23"),
+    (Family::Elasticsearch, "7.17.29"),
+    (Family::Elasticsearch, "8.19.21"),
+    (Family::Elasticsearch, "9.5.3"),
+    (Family::Opensearch, "1.3.20"),
+    (Family::Opensearch, "2.19.6"),
+    (Family::Opensearch, "3.9.0"),
+];
+
+const BASE: Suite =
+    Suite { name: "", about: "", minutes: 1, needs: &[], work: Work::AgentTest, only_ci: false };
+
+pub(super) const SUITES: &[Suite] = &[
+    Suite {
+        name: "fmt",
+        about: "formatting",
+        work: Work::Cargo(&["fmt", "--all", "--check"]),
+        only_ci: true,
+        ..BASE
+    },
+    Suite {
+        name: "clippy",
+        about: "lints, warnings denied",
+        minutes: 3,
+        work: Work::Cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "--deny=warnings",
+        ]),
+        only_ci: true,
+        ..BASE
+    },
+    Suite {
+        name: "unit",
+        about: "unit tests of every package",
+        minutes: 4,
+        work: Work::Cargo(&["test", "--workspace", "--lib", "--bins", "--quiet"]),
+        ..BASE
+    },
+    Suite { name: "start", about: "start-up faults: messages and exit codes", ..BASE },
+    Suite {
+        name: "faults",
+        about: "server faults by the stand-in, over HTTP and TLS",
+        minutes: 3,
+        ..BASE
+    },
+    Suite { name: "sim", about: "the seeded crash test, in one thread", minutes: 3, ..BASE },
+    Suite {
+        name: "crash",
+        about: "200 times kill -9 under load with rotation",
+        minutes: 5,
+        ..BASE
+    },
+    Suite {
+        name: "servers",
+        about: "real Elasticsearch and OpenSearch, from 6.8 to 9.5 and 1.3 to 3.9",
+        minutes: 5,
+        needs: &[Need::Servers],
+        ..BASE
+    },
+    Suite {
+        name: "docker",
+        about: "real containers under a dockerd of its own",
+        minutes: 4,
+        needs: &[Need::Root, Need::Docker],
+        ..BASE
+    },
+    Suite {
+        name: "demo",
+        about: "the demo, ten seconds of it",
+        work: Work::Xtask(&["demo", "--seconds", "10"]),
+        ..BASE
+    },
+    Suite {
+        name: "speed",
+        about: "agent against limit program, per CPU second",
+        minutes: 3,
+        work: Work::Xtask(&["bench", "drain", "--check"]),
+        ..BASE
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_the_table() {
+        for (index, suite) in SUITES.iter().enumerate() {
+            assert!(!suite.name.is_empty() && suite.name.len() <= 9, "{}", suite.name);
+            assert!(SUITES[..index].iter().all(|other| other.name != suite.name), "{}", suite.name);
+        }
+    }
+
+    #[test]
+    fn stays_under_the_time_of_ci() {
+        // 45 minutes, of which building takes about ten.
+        assert!(SUITES.iter().map(|suite| suite.minutes).sum::<u64>() <= 35);
+    }
+}
