@@ -10,7 +10,6 @@
 //! * Whoever asks waits for a snapshot at most [`SNAPSHOT_TIMEOUT`] and holds no worker up.
 //! * Connections are bounded in number and in time.
 
-mod assemble;
 pub mod control;
 mod health;
 pub mod http;
@@ -27,7 +26,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use assemble::{Gathered, Rates};
 pub use health::{Health, Heartbeat, Step};
 pub use snapshot::{
     ContainerView, OutputView, PausedTarget, PositionView, Snapshot, VERSION, Version,

@@ -71,11 +71,20 @@ pub struct PositionView {
     pub read: u64,
     /// The file's size when it was last looked at.
     pub size: u64,
-    /// Written and not acknowledged, in all files of the source.
-    pub lag_bytes: u64,
+    /// Bytes written and not read.
+    pub unread_bytes: u64,
+    /// Bytes read and not acknowledged.
+    pub unacked_bytes: u64,
     pub bytes_per_second: u64,
     /// The index that refuses, while one does.
     pub waits_for: Option<String>,
+}
+
+impl PositionView {
+    /// Written and not yet acknowledged: what is still to do, and what a crash would repeat.
+    pub fn lag_bytes(&self) -> u64 {
+        self.unread_bytes + self.unacked_bytes
+    }
 }
 
 /// What `sluice version` asks a running agent.

@@ -36,7 +36,7 @@ pub fn positions_table(rows: &[PositionView]) -> String {
             row.frontier.to_string(),
             row.read.to_string(),
             row.size.to_string(),
-            bytes(row.lag_bytes),
+            bytes(row.lag_bytes()),
             format!("{}/s", bytes(row.bytes_per_second)),
             row.waits_for.clone().unwrap_or_else(|| "-".to_owned()),
         ]
