@@ -189,6 +189,8 @@ impl Running {
             &Rooms {
                 discover: discovery.counters(),
                 watch: watcher.counters(),
+                worker: &counters,
+                ship: ship.counters(),
                 checkpoint: &commit_counters,
                 log: log.counters(),
             },

@@ -111,9 +111,7 @@ fn view(
         unread_bytes: unread,
         unacked_bytes: position.lag_bytes.saturating_sub(unread),
         bytes_per_second: last.2,
-        oldest_age_ms: None,
-        time_to_loss_ms: None,
-        pause_ms: None,
+        waits_for: position.waits_for,
     }
 }
 

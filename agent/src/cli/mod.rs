@@ -105,7 +105,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
 /// Does what the command line says.
 pub(crate) fn execute(verb: &Verb) -> Result<(), ExitError> {
     match verb {
-        Verb::Run(settings) => run::run(settings.load()?),
+        Verb::Run(settings) => run::run(&settings.load()?),
         Verb::Check { settings, offline: true, form } => check::check(&settings.load()?, *form),
         Verb::Check { settings, offline: false, form } => {
             let config = settings.load()?;

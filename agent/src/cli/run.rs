@@ -1,17 +1,30 @@
 //! `sluice run`
 
+use sluice::agent::{self, StartError};
 use sluice::config::Config;
+use sluice::observe::log;
 
 use super::ExitError;
 use super::exit::Code;
 
 /// Runs the agent until it is told to stop.
-pub(super) fn run(config: Config) -> Result<(), ExitError> {
-    start(config)
+pub(super) fn run(config: &Config) -> Result<(), ExitError> {
+    // Held to the end, which waits for its last lines.
+    let log = log::init(config.log);
+    Ok(agent::run(config, &log)?)
 }
 
-/// The seam to the assembled agent, which is not there yet.
-fn start(config: Config) -> Result<(), ExitError> {
-    let _log = sluice::observe::log::init(config.log);
-    Err(ExitError::new(Code::Unavailable, "the agent is not assembled yet"))
+impl From<StartError> for ExitError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Lock(error) => error.into(),
+            StartError::Store(error) => error.into(),
+            StartError::Listen(error) => error.into(),
+            StartError::Socket(error) => error.into(),
+            StartError::Target(_) | StartError::NoNode => Self::new(Code::Config, error),
+            StartError::Watch(_) | StartError::Output(_) | StartError::Thread(_) => {
+                Self::new(Code::Unavailable, error)
+            }
+        }
+    }
 }

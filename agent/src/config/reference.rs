@@ -37,8 +37,9 @@ pub(super) const KEYS: &[Key] = &[
         "name or `auto`",
         "auto",
         "The node's name in every document.\n\
-         `auto` is the host's name: `<docker.host_prefix>/etc/hostname` when a prefix is set, \
-         the kernel's otherwise.",
+         `auto` takes the variable `NODE_NAME`, else the engine's name of its host, else \
+         `<docker.host_prefix>/etc/hostname`, else this machine's name; never the agent's own \
+         container's.",
     ),
     key(
         "workers",

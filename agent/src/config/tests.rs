@@ -332,3 +332,24 @@ fn the_example_of_the_page_is_right() {
     let fault = parsed(example).expect_err("its secret is not on this machine").to_string();
     assert!(fault.contains("/run/secrets/elasticsearch"), "{fault}");
 }
+
+#[test]
+fn the_configurations_of_deploy_are_right() {
+    let of_compose = include_str!("../../../deploy/compose/sluice.yaml");
+    let manifest = include_str!("../../../deploy/kubernetes/daemonset.yaml");
+    let objects: Vec<serde_json::Value> =
+        serde_saphyr::from_multiple(manifest).expect("the manifest is YAML");
+    let of_kubernetes = objects
+        .iter()
+        .find_map(|object| object["data"]["sluice.yaml"].as_str())
+        .expect("it has the configuration");
+    for (text, prefix) in [(of_compose, "/mnt"), (of_kubernetes, "/host")] {
+        let mut surroundings = surroundings();
+        let variables = [("SLUICE_HOST_PREFIX", "/mnt"), ("NODE_NAME", "n1")];
+        surroundings.variables.extend(variables.map(|(name, value)| (name.into(), value.into())));
+        let config = parse(text, Path::new("f"), &Overrides::default(), &surroundings)
+            .unwrap_or_else(|fault| panic!("{fault}\n{text}"));
+        assert_eq!(config.docker.host_prefix, Path::new(prefix));
+        assert!(matches!(config.output, Output::Elasticsearch(_)));
+    }
+}

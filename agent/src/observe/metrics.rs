@@ -2,10 +2,10 @@
 //! together under `sluice_`, beside those of the process and those per source.
 
 use std::fmt::{self, Write};
-use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
@@ -13,13 +13,16 @@ use prometheus_client::registry::Registry;
 
 use super::process::Process;
 use super::snapshot::{PositionView, Snapshot, VERSION};
-use crate::{checkpoint, discover, watch};
+use crate::worker::WorkerCounters;
+use crate::{checkpoint, discover, ship, watch};
 
 /// What every room counts. Cloned counters share their figures, so references are enough.
 #[derive(Clone, Copy, Debug)]
 pub struct Rooms<'a> {
     pub discover: &'a discover::Counters,
     pub watch: &'a watch::Counters,
+    pub worker: &'a WorkerCounters,
+    pub ship: &'a ship::Counters,
     pub checkpoint: &'a checkpoint::CommitterCounters,
     pub log: &'a super::log::Counters,
 }
@@ -32,11 +35,13 @@ pub fn registry() -> Registry {
 /// Names everything that is counted.
 pub fn register(registry: &mut Registry, rooms: &Rooms<'_>) {
     // In full, so that a room that begins to count breaks the build here.
-    let Rooms { discover, watch, checkpoint, log } = *rooms;
+    let Rooms { discover, watch, worker, ship, checkpoint, log } = *rooms;
     register_process(registry);
     let own = registry.sub_registry_with_prefix("sluice");
     discover.register(own);
     watch.register(own);
+    register_worker(own, worker);
+    register_ship(own, ship);
     own.register(
         "checkpoint_commits",
         "Transactions of the store that are on disk",
@@ -51,6 +56,122 @@ pub fn register(registry: &mut Registry, rooms: &Rooms<'_>) {
         "log_dropped",
         "Lines of the agent's own log that found nobody to take them",
         log.dropped.clone(),
+    );
+}
+
+fn register_worker(own: &mut Registry, counters: &WorkerCounters) {
+    let WorkerCounters {
+        bytes_read,
+        events,
+        batches,
+        batch_bytes,
+        batch_wire_bytes,
+        rewinds,
+        truncations,
+        cuts,
+        read_errors,
+        new_generations,
+        damaged,
+        damaged_bytes,
+        losses,
+        sources,
+        open_files,
+        batches_in_flight,
+        carry_bytes,
+    } = counters;
+    let mut counter = |name: &str, help: &str, counter: &Counter| {
+        own.register(name, help, counter.clone());
+    };
+    counter("read_bytes", "Bytes read from logs, those read again included", bytes_read);
+    counter("read_errors", "Reads that failed", read_errors);
+    counter("truncations", "Files that were found shorter than they were", truncations);
+    counter("events", "Events decoded, those decoded again included", events);
+    counter("cuts", "Events sent unfinished, because a time, a limit or an end cut them", cuts);
+    counter("rewinds", "Times a source went back to its frontier", rewinds);
+    counter("generations", "Generations begun because ids were taken or lost", new_generations);
+    counter("batches", "Batches sealed", batches);
+    counter("batch_bytes", "Bytes of sealed batches before compression", batch_bytes);
+    counter("batch_wire_bytes", "Bytes of sealed batches after compression", batch_wire_bytes);
+    own.register("damaged", about("damaged"), damaged.clone());
+    own.register("damaged_bytes", about("damaged_bytes"), damaged_bytes.clone());
+    own.register("losses", about("losses"), losses.clone());
+    let mut gauge = |name: &str, help: &str, gauge: &Gauge| {
+        own.register(name, help, gauge.clone());
+    };
+    gauge("sources", "Sources that are followed", sources);
+    gauge("open_files", "Log files that are held open", open_files);
+    gauge("batches_in_flight", "Batches sealed and without a receipt", batches_in_flight);
+    gauge("carry_bytes", "Bytes of unfinished lines that are held", carry_bytes);
+}
+
+fn register_ship(own: &mut Registry, counters: &ship::Counters) {
+    let ship::Counters {
+        documents_acked,
+        conflicts,
+        conflicts_on_first_attempt,
+        items_retried,
+        documents_resent,
+        pauses,
+        targets_paused,
+        collisions,
+        dead_letters,
+        dead_letter_failures,
+        requests,
+        splits,
+        bytes_wire,
+        bytes_inflated,
+        requests_in_flight,
+        window,
+        batches_in_flight,
+        last_success_seconds,
+    } = counters;
+    let mut counter = |name: &str, help: &str, counter: &Counter| {
+        own.register(name, help, counter.clone());
+    };
+    counter("ship_documents", "Documents stored by the output", documents_acked);
+    counter(
+        "ship_conflicts_on_first_attempt",
+        "Documents that the server had although this state had never sent them",
+        conflicts_on_first_attempt,
+    );
+    counter(
+        "ship_items_retried",
+        "Documents sent again because they, not their request, were refused for now",
+        items_retried,
+    );
+    counter(
+        "ship_documents_resent",
+        "Documents sent again because their request failed",
+        documents_resent,
+    );
+    counter(
+        "ship_collisions",
+        "Slices whose ids belong to other documents on the server",
+        collisions,
+    );
+    counter(
+        "ship_dead_letter_failures",
+        "Dead letters that disk did not take",
+        dead_letter_failures,
+    );
+    counter("ship_splits", "Requests split because they were too large", splits);
+    counter("ship_wire_bytes", "Bytes of request bodies as sent", bytes_wire);
+    counter("ship_inflated_bytes", "The same bodies before compression", bytes_inflated);
+    own.register("ship_conflicts", about("ship_conflicts"), conflicts.clone());
+    own.register("ship_pauses", about("ship_pauses"), pauses.clone());
+    own.register("ship_dead_letters", about("ship_dead_letters"), dead_letters.clone());
+    own.register("ship_requests", about("ship_requests"), requests.clone());
+    let mut gauge = |name: &str, help: &str, gauge: &Gauge| {
+        own.register(name, help, gauge.clone());
+    };
+    gauge("ship_targets_paused", "Indices that refuse and are waited for", targets_paused);
+    gauge("ship_requests_in_flight", "Requests that are open", requests_in_flight);
+    gauge("ship_window", "Requests that may be open; fewer while the server is busy", window);
+    gauge("ship_batches_in_flight", "Batches that wait for their receipt", batches_in_flight);
+    own.register(
+        "ship_last_success_time_seconds",
+        "When the last document was stored, in seconds since the Unix epoch; 0 before the first",
+        last_success_seconds.clone(),
     );
 }
 
@@ -78,25 +199,15 @@ struct SourceLabel {
     source: String,
 }
 
-type FigureOf = fn(&PositionView) -> Option<f64>;
+type FigureOf = fn(&PositionView) -> i64;
 
 /// What every source exports.
-const OF_SOURCES: [(&str, &str, FigureOf); 6] = [
-    ("unread_bytes", "Bytes written and not read", |view| Some(view.unread_bytes as f64)),
-    ("unacked_bytes", "Bytes read and not acknowledged", |view| Some(view.unacked_bytes as f64)),
-    ("bytes_per_second", "Bytes read per second, of late", |view| {
-        Some(view.bytes_per_second as f64)
-    }),
-    ("oldest_age_seconds", "Age of the oldest line that is not acknowledged", |view| {
-        view.oldest_age_ms.map(seconds)
-    }),
-    (
-        "time_to_loss_seconds",
-        "How soon rotation deletes unread bytes, at the present rate; absent if it does not",
-        |view| view.time_to_loss_ms.map(seconds),
-    ),
-    ("pause_seconds", "Time until a paused target is tried again", |view| {
-        view.pause_ms.map(seconds)
+const OF_SOURCES: [(&str, &str, FigureOf); 4] = [
+    ("unread_bytes", "Bytes written and not read", |view| view.unread_bytes as i64),
+    ("unacked_bytes", "Bytes read and not acknowledged", |view| view.unacked_bytes as i64),
+    ("bytes_per_second", "Bytes read per second, of late", |view| view.bytes_per_second as i64),
+    ("waits", "1 while the source waits for an index that refuses", |view| {
+        i64::from(view.waits_for.is_some())
     }),
 ];
 
@@ -106,26 +217,62 @@ fn of_sources(positions: &[PositionView]) -> Registry {
     let mut registry = Registry::default();
     let own = registry.sub_registry_with_prefix("sluice_source");
     for (name, help, figure) in OF_SOURCES {
-        let family = Family::<SourceLabel, Gauge<f64, AtomicU64>>::default();
+        let family = Family::<SourceLabel, Gauge>::default();
         for position in positions {
-            if let Some(value) = figure(position) {
-                let container = position.container.clone();
-                let label = SourceLabel { container, source: position.source.clone() };
-                family.get_or_create(&label).set(value);
-            }
+            let container = position.container.clone();
+            let label = SourceLabel { container, source: position.source.clone() };
+            family.get_or_create(&label).set(figure(position));
         }
         own.register(name, help, family);
     }
     registry
 }
 
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1_000.0
-}
-
 /// Families with labels are not in the answer before they have a member, so the page has them
 /// from here: name, kind, labels, what.
-const FAMILIES: [[&str; 4]; 3] = [
+const FAMILIES: [[&str; 4]; 10] = [
+    [
+        "ship_conflicts",
+        "counter",
+        "kind",
+        "Documents that the server had already, by why they were believed or not: resent, \
+         earlier_run, verified, compared_same, compared_different, vanished",
+    ],
+    [
+        "ship_dead_letters",
+        "counter",
+        "reason",
+        "Documents that the output will never take, on disk: mapping, limit, pipeline, \
+         too_large, malformed, target_refused, other",
+    ],
+    [
+        "ship_pauses",
+        "counter",
+        "reason",
+        "Pauses of an index: busy, refused, dead_letters, unreadable",
+    ],
+    [
+        "ship_requests",
+        "counter",
+        "outcome",
+        "Requests by outcome: ok, partial, busy, unauthorized, refused, too_large, malformed, \
+         untrusted, connect, tls, deadline, closed, error",
+    ],
+    [
+        "damaged",
+        "counter",
+        "reason",
+        "Records that were no legal Docker records, delivered as they stand: nul, not_json, \
+         torn, not_utf8, oversized",
+    ],
+    ["damaged_bytes", "counter", "reason", "Bytes of such records"],
+    [
+        "losses",
+        "counter",
+        "reason, container",
+        "Declared losses: removed_while_away, deleted_before_open, rotated_while_away, \
+         rotated_unseen, truncated, read_error",
+    ],
     ["watch_news", "counter", "rung", "News passed to workers"],
     [
         "watch_missed",
@@ -135,6 +282,11 @@ const FAMILIES: [[&str; 4]; 3] = [
     ],
     ["watch_followed", "gauge", "rung", "Followed logs by rung"],
 ];
+
+/// What the table says of a family.
+fn about(name: &str) -> &'static str {
+    FAMILIES.iter().find(|row| row[0] == name).map_or("", |row| row[3])
+}
 
 const HEAD: &str = "\
 # Metrics
@@ -188,6 +340,8 @@ fn registry_of_defaults() -> Registry {
     let rooms = Rooms {
         discover: &discover::Counters::default(),
         watch: &watch::Counters::default(),
+        worker: &WorkerCounters::default(),
+        ship: &ship::Counters::default(),
         checkpoint: &checkpoint::CommitterCounters::default(),
         log: &super::log::Counters::default(),
     };
@@ -249,14 +403,11 @@ mod tests {
             source: "docker:ab:stdout".into(),
             container: "we\"b".into(),
             unread_bytes: 7,
-            oldest_age_ms: Some(1_500),
             ..PositionView::default()
         };
         let snapshot = Snapshot { positions: vec![position], ..Snapshot::default() };
         let page = page(&registry(), Some(&snapshot)).expect("it can be written");
         let label = r#"{container="we\"b",source="docker:ab:stdout"}"#;
-        assert!(page.contains(&format!("sluice_source_unread_bytes{label} 7.0\n")), "{page}");
-        assert!(page.contains(&format!("sluice_source_oldest_age_seconds{label} 1.5\n")), "{page}");
-        assert!(!page.contains("time_to_loss_seconds{"), "{page}");
+        assert!(page.contains(&format!("sluice_source_unread_bytes{label} 7\n")), "{page}");
     }
 }

@@ -71,22 +71,17 @@ pub struct PositionView {
     pub read: u64,
     /// The file's size when it was last looked at.
     pub size: u64,
-    /// Bytes written and not read, in all files of the source.
+    /// Bytes written and not read.
     pub unread_bytes: u64,
     /// Bytes read and not acknowledged.
     pub unacked_bytes: u64,
     pub bytes_per_second: u64,
-    /// Age of the oldest line that is not acknowledged.
-    pub oldest_age_ms: Option<u64>,
-    /// How soon rotation deletes unread bytes, at the present rate; `None` if it does not.
-    pub time_to_loss_ms: Option<u64>,
-    /// Until its paused target is tried again.
-    pub pause_ms: Option<u64>,
+    /// The index that refuses, while one does.
+    pub waits_for: Option<String>,
 }
 
 impl PositionView {
-    /// Written and not yet acknowledged: what would be read again after a crash, and what is
-    /// still to do.
+    /// Written and not yet acknowledged: what is still to do, and what a crash would repeat.
     pub fn lag_bytes(&self) -> u64 {
         self.unread_bytes + self.unacked_bytes
     }

@@ -27,7 +27,7 @@ pub fn containers_table(rows: &[ContainerView]) -> String {
 /// `sluice positions`.
 pub fn positions_table(rows: &[PositionView]) -> String {
     let head =
-        ["CONTAINER", "FILE", "INODE", "FRONTIER", "READ", "SIZE", "LAG", "RATE", "PAUSED FOR"];
+        ["CONTAINER", "FILE", "INODE", "FRONTIER", "READ", "SIZE", "LAG", "RATE", "WAITS FOR"];
     let body = rows.iter().map(|row| {
         [
             row.container.clone(),
@@ -38,7 +38,7 @@ pub fn positions_table(rows: &[PositionView]) -> String {
             row.size.to_string(),
             bytes(row.lag_bytes()),
             format!("{}/s", bytes(row.bytes_per_second)),
-            row.pause_ms.map_or_else(|| "-".to_owned(), |ms| format!("{} s", ms.div_ceil(1_000))),
+            row.waits_for.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     });
     aligned(head, body, &[2, 3, 4, 5, 6, 7])
