@@ -10,6 +10,8 @@ mod output;
 mod router;
 mod view;
 
+pub use output::elasticsearch as elasticsearch_settings;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,8 +65,11 @@ pub enum StartError {
     Target(#[from] crate::encode::ZoneError),
     #[error("cannot tell the node's name; give it with `node`, or in the variable NODE_NAME")]
     NoNode,
-    #[error("cannot set up the output: {0}")]
-    Output(String),
+    #[error(transparent)]
+    Output(#[from] crate::ship::elasticsearch::StartError),
+    /// A closed pipe behind the console.
+    #[error("the output has ended: {0}")]
+    OutputEnded(String),
     #[error("cannot start a thread: {0}; check the limit of processes (`ulimit -u`)")]
     Thread(#[from] std::io::Error),
 }
@@ -213,10 +218,10 @@ impl Running {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break None,
                 _ = self.signals.interrupt.recv() => break None,
-                _ = self.signals.hang_up.recv() => {
-                    
-                    tracing::info!("credentials and certificates are read again");
-                }
+                _ = self.signals.hang_up.recv() => tracing::info!(
+                    "files of credentials and certificates are read again when they change; \
+                     anything else of the configuration needs a restart, which loses nothing"
+                ),
                 () = self.ship.ended() => break self.ship.health().ended,
             }
         };
@@ -224,8 +229,8 @@ impl Running {
         tracing::info!("ending: what was read is delivered first");
         self.drain(until).await;
         match broken {
-            Some(reason) if !output::is_quiet_end(&reason) => Err(StartError::Output(reason)),
-            _ => Ok(()),
+            Some(reason) => Err(StartError::OutputEnded(reason)),
+            None => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 use sluice::config::{Config, Output};
 
+use super::exit::Code;
 use super::{ExitError, Form, print};
 
 /// Says what the configuration means. That it is right is known by now.
@@ -40,7 +41,14 @@ pub(super) fn check(config: &Config, form: Form) -> Result<(), ExitError> {
 pub(super) fn reach(config: &Config) -> Result<(), ExitError> {
     match &config.output {
         Output::Console => Ok(()),
-        // The question belongs to the output, which cannot ask it yet.
-        Output::Elasticsearch(_settings) => Ok(()),
+        Output::Elasticsearch(output) => {
+            let settings = sluice::agent::elasticsearch_settings(config, output);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| ExitError::new(Code::Unavailable, error))?;
+            match runtime.block_on(sluice::ship::elasticsearch::check(&settings)) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(ExitError::new(Code::Unavailable, error)),
+            }
+        }
     }
 }

@@ -22,7 +22,8 @@ impl From<StartError> for ExitError {
             StartError::Listen(error) => error.into(),
             StartError::Socket(error) => error.into(),
             StartError::Target(_) | StartError::NoNode => Self::new(Code::Config, error),
-            StartError::Watch(_) | StartError::Output(_) | StartError::Thread(_) => {
+            StartError::Output(_) => Self::new(Code::Config, error),
+            StartError::Watch(_) | StartError::OutputEnded(_) | StartError::Thread(_) => {
                 Self::new(Code::Unavailable, error)
             }
         }

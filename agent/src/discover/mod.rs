@@ -19,7 +19,7 @@ use books::{Books, Clock};
 use describe::DescribeError;
 use own::Own;
 use paths::Root;
-use task::{Ears, Task, WANTED_MAX};
+use task::{FirstList, Ears, Task, WANTED_MAX};
 
 mod api;
 mod books;
@@ -164,6 +164,8 @@ impl Discovery {
         let (words_sender, words) = mpsc::channel(WORDS_MAX);
         let (looks_sender, looks) = mpsc::channel(WORDS_MAX);
         let mut tasks = Vec::new();
+        let first =
+            FirstList { directories: false, engine: settings.socket.is_none(), told: false };
         let wanted = settings.socket.map(|socket| {
             let (sender, wanted) = mpsc::channel(WANTED_MAX);
             let api = Api {
@@ -188,6 +190,7 @@ impl Discovery {
             warned: HashSet::new(),
             lister: None,
             list_again: false,
+            first,
         };
         let ears = Ears {
             sightings: links.sightings,

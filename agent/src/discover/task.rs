@@ -42,6 +42,17 @@ pub(super) struct Task {
     pub(super) lister: Option<Lister>,
     /// A root came while a listing was under way.
     pub(super) list_again: bool,
+    pub(super) first: FirstList,
+}
+
+/// What is still waited for before everything that was there at the start has been told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FirstList {
+    /// The directories have been listed, all that are known.
+    pub(super) directories: bool,
+    /// The engine has listed, or cannot be asked.
+    pub(super) engine: bool,
+    pub(super) told: bool,
 }
 
 /// Whom the task hears.
@@ -75,6 +86,8 @@ impl Task {
                             let entered = self.enter(report).await;
                             if std::mem::take(&mut self.list_again) {
                                 self.list(&mut listing);
+                            } else {
+                                self.first.directories = true;
                             }
                             entered
                         }
@@ -86,11 +99,20 @@ impl Task {
                     Ok(())
                 }
             };
-            if heard.is_err() {
+            if heard.is_err() || self.tell_first_list().await.is_err() {
                 return;
             }
             self.counters.containers.set(self.books.len() as i64);
         }
+    }
+
+    async fn tell_first_list(&mut self) -> Result<(), Ended> {
+        let FirstList { directories, engine, told } = self.first;
+        if told || !directories || !engine {
+            return Ok(());
+        }
+        self.first.told = true;
+        self.changes.send(Change::Listed).await.map_err(|_| Ended)
     }
 
     /// Begins a listing unless one is under way.
@@ -165,11 +187,17 @@ impl Task {
                 }
                 Ok(())
             }
-            Word::Listed { began, ids } => self.enter(Report::Listed { began, ids }).await,
+            Word::Listed { began, ids } => {
+                self.first.engine = true;
+                self.enter(Report::Listed { began, ids }).await
+            }
             Word::Inspected { began, id, view } => {
                 self.enter(Report::Inspected { began, id, view }).await
             }
-            Word::Away => self.enter(Report::ApiAway).await,
+            Word::Away => {
+                self.first.engine = true;
+                self.enter(Report::ApiAway).await
+            }
         }
     }
 
@@ -193,6 +221,7 @@ impl Task {
         }
         // Also when only its name is new: log paths are written with it.
         self.books.roots.push(root);
+        self.first.directories = false;
         self.list_again = listing.is_some();
         self.list(listing);
     }
@@ -215,6 +244,7 @@ impl Task {
                     self.warned.remove(id);
                     self.registry.remove(id);
                 }
+                Change::Listed => {}
             }
             self.changes.send(change).await.map_err(|_| Ended)?;
         }
