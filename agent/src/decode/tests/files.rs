@@ -21,6 +21,11 @@ proptest! {
     }
 
     #[test]
+    fn what_is_taken_apart_means_the_same_parsed(line in line()) {
+        fuzzing::compare_paths(line.strip_suffix(b"\n").unwrap_or(&line));
+    }
+
+    #[test]
     fn events_do_not_depend_on_chunks_restarts_or_stops(
         file in file(),
         mut ends in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
