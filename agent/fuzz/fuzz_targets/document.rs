@@ -26,7 +26,7 @@ impl Sink for Encode {
 }
 
 fn batch(shape: Shape, file: &[u8]) -> Batch {
-    let settings = EncoderSettings { shape, codec: Codec::Stored, batch_bytes: 1 << 20 };
+    let settings = EncoderSettings { shape, codec: Codec::Stored, batch_bytes: 4 << 10 };
     let mut sink = Encode(Encoder::new(settings));
     let slice = Slice {
         source: SourceToken(0),
