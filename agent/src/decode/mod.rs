@@ -12,6 +12,8 @@
 mod carry;
 mod decoder;
 mod escape;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod record;
 mod slow;
 #[cfg(test)]

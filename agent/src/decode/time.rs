@@ -10,10 +10,17 @@ const ZERO: &TimeText = b"0000-00-00T00:00:00.000000000Z";
 
 /// Reads times as Docker writes them. Most lines share their minute with the line before, so
 /// that the calendar is asked once a minute.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Times {
     /// `YYYY-MM-DDTHH:MM:` of a legal time.
     minute: [u8; 17],
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        // Zeros would let seventeen NULs through.
+        Self { minute: *b"0000-01-01T00:00:" }
+    }
 }
 
 impl Times {
@@ -186,6 +193,7 @@ mod tests {
             "2026-11-25T23:59:59.12345678/Z",
             "2026-11-25 23:59:59 Z",
             "26-11-25T23:59:59Z",
+            "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0005.123456789Z",
             "20261125T235959Z",
             "+2026-11-25T23:59:59Z",
             "2026-11-25T23:59:5\u{0}Z",

@@ -89,7 +89,7 @@ impl Encoder {
     }
 
     /// The index that an event of the current slice goes to; the number holds until the batch is
-    /// sealed. `day` is the journal's, for events without a time.
+    /// sealed. `day` is the journal's, for events without a time. The open batch must not be full.
     #[inline]
     pub fn index_of(&mut self, event: &Event<'_>, day: Day) -> u16 {
         let current = self.current.as_ref().expect("events come after `begin`");

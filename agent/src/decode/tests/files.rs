@@ -21,6 +21,26 @@ proptest! {
     }
 
     #[test]
+    fn what_is_taken_apart_means_the_same_parsed(line in line()) {
+        fuzzing::compare_paths(line.strip_suffix(b"\n").unwrap_or(&line));
+    }
+
+    #[test]
+    fn nor_does_a_changed_byte_part_them(
+        line in line(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut line = line;
+        for (at, byte) in changes {
+            if !line.is_empty() {
+                let at = at.index(line.len());
+                line[at] = byte;
+            }
+        }
+        fuzzing::compare_paths(line.strip_suffix(b"\n").unwrap_or(&line));
+    }
+
+    #[test]
     fn events_do_not_depend_on_chunks_restarts_or_stops(
         file in file(),
         mut ends in prop::collection::vec(any::<prop::sample::Index>(), 0..6),

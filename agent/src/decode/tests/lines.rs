@@ -239,3 +239,19 @@ fn attributes_are_remembered_not_mixed_up() {
         [a.clone(), a.clone(), Some(r#"{"b":"}"}"#.to_owned()), None, a.clone(), odd, a]
     );
 }
+
+#[test]
+fn a_carry_is_stored_as_in_the_first_release() {
+    let mut decoder = Decoder::new(4 << 20);
+    let mut sink = Collect::default();
+    let attrs = r#""attrs":{"a":"1"},"#;
+    let line = format!("{{\"log\":\"ab\",\"stream\":\"stdout\",{attrs}\"time\":\"{TIME}\"}}\n");
+    decoder.push(FILE, 5, line.as_bytes(), &mut sink);
+    decoder.push(FILE, 300, &docker(b"c", "stderr", "x"), &mut sink);
+    decoder.cut(Stream::Stderr, &mut sink);
+    let stored = postcard::to_stdvec(&decoder.carry()).unwrap();
+    let release = b"\x01\x01prefix-of-a-file\xe8\x07\x05Y\x012026-11-25T08:59:05.123456789Z\
+        \x01\x09{\"a\":\"1\"}\0\x01\x01\x02ab\0\0\0\x01\0";
+    assert_eq!(stored, release);
+    assert_eq!(postcard::from_bytes::<Option<Carry>>(release), Ok(decoder.carry()));
+}
