@@ -50,7 +50,7 @@ impl Shipper {
         self.counters.documents_resent.inc_by(task.documents.len() as u64);
         // Elasticsearch 9 writes a refused request in part.
         if whole != Whole::Unauthorized {
-            mark_sent(job, &task);
+            self.note_sent(job, &task.documents);
         }
         match whole {
             Whole::Busy | Whole::Breaker => {
@@ -61,25 +61,25 @@ impl Shipper {
                 let is_refusal = answer.status == 429 || whole == Whole::Breaker;
                 if is_refusal && is_large && task.patience.busy >= BUSY_BEFORE_SPLIT {
                     task.patience.busy = 0;
-                    return self.split(now, job, task);
+                    return self.split(job, task);
                 }
-                self.enqueue(now.mono_ns, task);
+                self.enqueue_at_once(job, task);
             }
             Whole::Unauthorized => {
                 outputs.push(Output::ReloadCredentials);
                 self.hosts.unauthorized(now, sent.host, &mut self.random);
                 self.last_error = Some((now.wall_ns, text.clone()));
                 self.warn(now, WarningKind::Unauthorized, sent.host, &text, outputs);
-                self.enqueue(now.mono_ns, task);
+                self.enqueue_at_once(job, task);
             }
             Whole::Refused => {
                 self.host_failed(now, sent.host, &text, outputs);
-                self.enqueue(now.mono_ns, task);
+                self.enqueue_at_once(job, task);
             }
             Whole::OtherVersion => {
                 self.hosts.forget(sent.host);
                 self.host_failed(now, sent.host, &text, outputs);
-                self.enqueue(now.mono_ns, task);
+                self.enqueue_at_once(job, task);
             }
             Whole::TooLarge => {
                 self.hosts.succeeded(sent.host);
@@ -87,7 +87,7 @@ impl Shipper {
                 let said = format!("413 to {} bytes", sent.inflated_bytes);
                 self.warn(now, WarningKind::TooLarge, sent.host, &said, outputs);
                 if task.documents.len() > 1 {
-                    return self.split(now, job, task);
+                    return self.split(job, task);
                 }
                 let reason = PoisonReason::TooLarge;
                 self.bury(now, job, vec![letter(task.documents[0], reason, 413, error)], outputs);
@@ -109,7 +109,7 @@ impl Shipper {
         let seen = task.patience.malformed;
         if task.documents.len() > 1 && seen >= MALFORMED_BEFORE_SPLIT {
             task.patience.malformed = 1;
-            return self.split(now, job, task);
+            return self.split(job, task);
         }
         if seen < MALFORMED_BEFORE_POISON {
             let due = now.after(self.wait(seen));
@@ -138,18 +138,18 @@ impl Shipper {
         text: &str,
         outputs: &mut Vec<Output>,
     ) {
-        mark_sent(job, &task);
+        self.note_sent(job, &task.documents);
         self.counters.documents_resent.inc_by(task.documents.len() as u64);
         self.host_failed(now, sent.host, text, outputs);
         task.patience.untrusted += 1;
         if task.patience.untrusted < UNTRUSTED_BEFORE_SPLIT {
-            return self.enqueue(now.mono_ns, task);
+            return self.enqueue_at_once(job, task);
         }
         task.patience.untrusted = 0;
         if task.documents.len() > 1 && sent.inflated_bytes > CUT_SPLIT_BYTES_MIN {
-            return self.split(now, job, task);
+            return self.split(job, task);
         }
-        self.enqueue(now.mono_ns, task);
+        self.enqueue_at_once(job, task);
     }
 
     pub(super) fn transport_failed(
@@ -176,7 +176,7 @@ impl Shipper {
             outputs.push(Output::ReloadCredentials);
         }
         if error.sent != Sent::Nothing {
-            mark_sent(job, &task);
+            self.note_sent(job, &task.documents);
         }
         if error.fault == TransportFault::Deadline {
             self.window.congested(sent.round);
@@ -190,7 +190,7 @@ impl Shipper {
             self.cut(now, sent, job, task, error, outputs);
         } else {
             task.patience.cuts = 0;
-            self.enqueue(now.mono_ns, task);
+            self.enqueue_at_once(job, task);
         }
     }
 
@@ -212,29 +212,24 @@ impl Shipper {
         let others_pass = self.successes > task.patience.successes_at_cut;
         let is_large = sent.inflated_bytes > CUT_SPLIT_BYTES_MIN;
         if task.patience.cuts < CUTS_BEFORE_SPLIT || !is_large {
-            return self.enqueue(now.mono_ns, task);
+            return self.enqueue_at_once(job, task);
         }
         if task.documents.len() > 1 {
             task.patience.cuts = 0;
-            return self.split(now, job, task);
+            return self.split(job, task);
         }
         if !others_pass {
-            return self.enqueue(now.mono_ns, task);
+            return self.enqueue_at_once(job, task);
         }
         let error = ErrorText { reason: error.text.clone(), ..ErrorText::default() };
         let letter = letter(task.documents[0], PoisonReason::TooLarge, 0, error);
         self.bury(now, job, vec![letter], outputs);
     }
 
-    fn split(&mut self, now: Now, job: &Job, task: Task) {
+    fn split(&mut self, job: &Job, task: Task) {
         self.counters.splits.inc();
         for half in task.halves(job) {
-            self.enqueue(now.mono_ns, half);
+            self.enqueue_at_once(job, half);
         }
     }
-}
-
-/// From now on a conflict may be our own doing.
-fn mark_sent(job: &mut Job, task: &Task) {
-    task.documents.iter().for_each(|it| job.sent[*it as usize] = true);
 }

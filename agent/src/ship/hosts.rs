@@ -14,7 +14,6 @@ struct Host {
     in_flight: u32,
     version: Option<ServerVersion>,
     probing: bool,
-    unauthorized: bool,
 }
 
 #[derive(Debug)]
@@ -79,7 +78,6 @@ impl Hosts {
 
     pub(super) fn succeeded(&mut self, at: usize) {
         self.all[at].failures = 0;
-        self.all[at].unauthorized = false;
     }
 
     pub(super) fn failed(&mut self, now: Now, at: usize, random: &mut Random) {
@@ -97,14 +95,13 @@ impl Hosts {
     pub(super) fn unauthorized(&mut self, now: Now, at: usize, random: &mut Random) {
         self.failed(now, at, random);
         let host = &mut self.all[at];
-        host.unauthorized = true;
         host.blocked_until =
             host.blocked_until.max(now.after(Duration::from_secs(1).min(self.max)));
     }
 
-    /// New credentials: who was refused may try at once.
+    /// New credentials or certificates: who failed may try at once.
     pub(super) fn forgive(&mut self) {
-        for host in self.all.iter_mut().filter(|it| it.unauthorized) {
+        for host in self.all.iter_mut().filter(|it| it.failures > 0) {
             *host = Host { in_flight: host.in_flight, probing: host.probing, ..Host::default() };
         }
     }

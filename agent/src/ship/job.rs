@@ -6,26 +6,28 @@ use crate::encode::Batch;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) batch: Batch,
+    pub(super) arrived_mono_ns: u64,
     /// By document: an attempt may have written it, so that a conflict is our own doing.
     pub(super) sent: Vec<bool>,
-    /// By slice: what this process may have sent of the file before this batch; empty until the
-    /// first of it is sent.
-    pub(super) sent_below: Vec<u64>,
+    /// By slice: below this offset the process may have sent the file's documents before this
+    /// batch; empty until the first of it is sent.
+    pub(super) believed_below: Vec<u64>,
     settled: Vec<bool>,
     outcomes: Vec<Outcome>,
     open: usize,
 }
 
 impl Job {
-    pub(super) fn new(batch: Batch) -> Self {
+    pub(super) fn new(batch: Batch, arrived_mono_ns: u64) -> Self {
         let count = batch.documents.len();
         Self {
             sent: vec![false; count],
-            sent_below: Vec::new(),
+            believed_below: Vec::new(),
             settled: vec![false; count],
             outcomes: vec![Outcome::Acked; batch.slices.len()],
             open: count,
             batch,
+            arrived_mono_ns,
         }
     }
 

@@ -13,8 +13,18 @@ const MARKS_MAX: usize = 16_384;
 pub(super) struct Mark {
     /// Ids of events below this offset may have been sent by this process.
     pub(super) sent_below: u64,
+    /// The lowest offset whose document was there although we had not sent it, and that has not
+    /// been proven ours since. From there on nothing is believed without a comparison.
+    pub(super) doubted_from: Option<u64>,
     /// A document of this file was read back from the server and was ours.
     pub(super) verified: bool,
+}
+
+impl Mark {
+    /// What may be believed for having been sent by this process.
+    pub(super) fn believed_below(self) -> u64 {
+        self.doubted_from.map_or(self.sent_below, |it| it.min(self.sent_below))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -33,15 +43,16 @@ impl Marks {
         mark.sent_below = mark.sent_below.max(below);
     }
 
-    /// A document at this offset was there although we had not sent it: nothing from there on is
-    /// believed until it has been compared.
+    /// A document at this offset was there although we had not sent it.
     pub(super) fn doubt(&mut self, prefix: IdPrefix, offset: u64) {
         let mark = self.entry(prefix);
-        mark.sent_below = mark.sent_below.min(offset);
+        mark.doubted_from = Some(mark.doubted_from.map_or(offset, |it| it.min(offset)));
     }
 
     pub(super) fn verify(&mut self, prefix: IdPrefix) {
-        self.entry(prefix).verified = true;
+        let mark = self.entry(prefix);
+        mark.verified = true;
+        mark.doubted_from = None;
     }
 
     fn entry(&mut self, prefix: IdPrefix) -> &mut Mark {
@@ -68,15 +79,20 @@ mod tests {
         let mut marks = Marks::default();
         marks.raise(prefix(0), 10);
         marks.raise(prefix(0), 5);
-        assert_eq!(marks.mark(prefix(0)), Mark { sent_below: 10, verified: false });
+        assert_eq!(marks.mark(prefix(0)).believed_below(), 10);
         marks.doubt(prefix(0), 7);
+        marks.doubt(prefix(0), 9);
+        // What is sent later does not take the doubt away.
+        marks.raise(prefix(0), 20);
+        assert_eq!(marks.mark(prefix(0)).believed_below(), 7);
         marks.verify(prefix(0));
-        assert_eq!(marks.mark(prefix(0)), Mark { sent_below: 7, verified: true });
+        let proven = Mark { sent_below: 20, doubted_from: None, verified: true };
+        assert_eq!(marks.mark(prefix(0)), proven);
         for number in 1..3 * MARKS_MAX {
             marks.raise(prefix(number), 1);
             marks.raise(prefix(0), 8);
         }
-        assert_eq!(marks.mark(prefix(0)), Mark { sent_below: 8, verified: true });
+        assert_eq!(marks.mark(prefix(0)), proven);
         assert_eq!(marks.mark(prefix(1)), Mark::default());
         assert!(marks.recent.len() + marks.older.len() <= 2 * MARKS_MAX);
     }

@@ -93,13 +93,13 @@ impl Shipper {
         self.retry_items(now, job, &task, retry, &text, outputs);
         let lone = |documents: Vec<u32>| Task { documents, ..task.clone() };
         for document in large {
-            self.enqueue(now.mono_ns, lone(vec![document]));
+            self.enqueue_at_once(job, lone(vec![document]));
         }
         if !doubts.is_empty() {
             let documents = doubts.iter().map(|it| it.document).collect();
             let work = Work::Compare(doubts);
             let patience = Patience::default();
-            self.enqueue(now.mono_ns, Task { job: task.job, documents, work, patience });
+            self.enqueue_at_once(job, Task { job: task.job, documents, work, patience });
         }
         self.bury(now, job, letters, outputs);
     }
@@ -117,23 +117,18 @@ impl Shipper {
             Sorted { taken: vec![false; job.batch.indices.len()], ..Sorted::default() };
         for (number, Item { status, error }) in task.documents.iter().copied().zip(items) {
             let document = job.batch.documents[number as usize];
-            let verdict = verdict::of_item(status, &error);
-            let is_sent_before = std::mem::replace(&mut job.sent[number as usize], true);
-            match verdict {
+            match verdict::of_item(status, &error) {
                 Verdict::Acked => {
                     job.settle(number, Outcome::Acked);
                     sorted.taken[usize::from(document.index)] = true;
                     sorted.acked += 1;
                 }
-                Verdict::Conflict
-                    if self.is_believed(now, job, number, is_sent_before, outputs) =>
-                {
+                Verdict::Conflict if self.is_believed(now, job, number, outputs) => {
                     job.settle(number, Outcome::Acked);
+                    sorted.taken[usize::from(document.index)] = true;
                     sorted.acked += 1;
                 }
                 Verdict::Conflict => {
-                    // Not by us: should it have to be sent again, that is a first attempt still.
-                    job.sent[number as usize] = false;
                     let prefix = job.batch.slices[usize::from(document.slice)].prefix;
                     self.marks.doubt(prefix, document.offset);
                     let named = Arc::clone(&job.batch.indices[usize::from(document.index)]);
@@ -142,7 +137,9 @@ impl Shipper {
                 }
                 Verdict::Retry => {
                     sorted.is_busy |= status == 429;
-                    sorted.text = format!("{status} {error}");
+                    if sorted.text.is_empty() {
+                        sorted.text = format!("{status} {error}");
+                    }
                     sorted.retry.push(number);
                 }
                 Verdict::TooLarge if task.documents.len() > 1 => sorted.large.push(number),
@@ -158,22 +155,21 @@ impl Shipper {
                 }
             }
         }
+        // What is in doubt was not written by us: sent once more, that is a first attempt still.
+        let doubts: Vec<u32> = sorted.doubts.iter().map(|it| it.document).collect();
+        let is_sent = |it: &&u32| doubts.binary_search(it).is_err();
+        let written: Vec<u32> = task.documents.iter().filter(is_sent).copied().collect();
+        self.note_sent(job, &written);
         sorted
     }
 
     /// Whether a document that exists already can only be this one.
-    fn is_believed(
-        &mut self,
-        now: Now,
-        job: &Job,
-        number: u32,
-        is_sent_before: bool,
-        outputs: &mut Vec<Output>,
-    ) -> bool {
+    fn is_believed(&mut self, now: Now, job: &Job, number: u32, outputs: &mut Vec<Output>) -> bool {
         let document = job.batch.documents[number as usize];
         let at = usize::from(document.slice);
         let slice = &job.batch.slices[at];
-        if is_sent_before || job.sent_below.get(at).is_some_and(|it| document.offset < *it) {
+        let is_earlier_batch = job.believed_below.get(at).is_some_and(|it| document.offset < *it);
+        if job.sent[number as usize] || is_earlier_batch {
             self.counters.conflict("resent");
             return true;
         }

@@ -21,7 +21,7 @@ use super::warnings::Warnings;
 use super::window::Window;
 use super::{Counters, Outcome, comparison};
 use crate::core::{BatchId, Now};
-use crate::encode::Batch;
+use crate::encode::{Batch, Slice};
 
 /// Delivers batches to a cluster that speaks `_bulk`.
 #[derive(Debug)]
@@ -30,8 +30,9 @@ pub struct Shipper {
     pub(super) random: Random,
     pub(super) counters: Counters,
     pub(super) jobs: BTreeMap<BatchId, Job>,
-    /// By the time when it is due and the order in which it came.
-    queue: BTreeMap<(u64, u64), Task>,
+    /// By the time when it is due. What was due at once keeps the place of its batch when it has
+    /// to be sent again, so that the oldest goes first.
+    queue: BTreeMap<(u64, BatchId, u64), Task>,
     flights: BTreeMap<RequestId, Flight>,
     pub(super) burials: BTreeMap<LetterId, Burial>,
     pub(super) hosts: Hosts,
@@ -163,7 +164,7 @@ impl Shipper {
 
     fn accept(&mut self, now: Now, batch: Batch) {
         let (id, count) = (batch.id, batch.documents.len());
-        let before = self.jobs.insert(id, Job::new(batch));
+        let before = self.jobs.insert(id, Job::new(batch, now.mono_ns));
         assert!(before.is_none(), "{id:?} was sent twice");
         if count > 0 {
             self.enqueue(now.mono_ns, Task::all_of(id, count));
@@ -173,7 +174,12 @@ impl Shipper {
     pub(super) fn enqueue(&mut self, due: u64, task: Task) {
         debug_assert!(!task.documents.is_empty());
         self.next_turn += 1;
-        self.queue.insert((due, self.next_turn), task);
+        self.queue.insert((due, task.job, self.next_turn), task);
+    }
+
+    /// To be sent as soon as there is a host, before all that came later.
+    pub(super) fn enqueue_at_once(&mut self, job: &Job, task: Task) {
+        self.enqueue(job.arrived_mono_ns, task);
     }
 
     fn dispatch(&mut self, now: Now, outputs: &mut Vec<Output>) {
@@ -209,7 +215,7 @@ impl Shipper {
         if let Some(max) = max {
             self.counters.splits.inc();
             for piece in task.pieces(&job, max) {
-                self.enqueue(now.mono_ns, piece);
+                self.enqueue_at_once(&job, piece);
             }
         } else if !task.documents.is_empty() {
             ready = Some(task);
@@ -253,7 +259,10 @@ impl Shipper {
         let inflated_bytes = task.inflated_bytes(job);
         let kind = match &task.work {
             Work::Bulk => {
-                raise_marks(&mut self.marks, job, &task.documents);
+                if job.believed_below.is_empty() {
+                    let below = |it: &Slice| self.marks.mark(it.prefix).believed_below();
+                    job.believed_below = job.batch.slices.iter().map(below).collect();
+                }
                 self.counters.bytes_inflated.inc_by(inflated_bytes as u64);
                 let whole = task.documents.len() == job.batch.documents.len();
                 let keep = Some(&task.documents).filter(|_| !whole).map(|it| it[..].into());
@@ -381,7 +390,7 @@ impl Shipper {
     }
 
     fn next_wake(&self, now: Now) -> Option<u64> {
-        let ((due, _), _) = self.queue.first_key_value()?;
+        let ((due, ..), _) = self.queue.first_key_value()?;
         if *due > now.mono_ns {
             return Some(*due);
         }
@@ -390,30 +399,25 @@ impl Shipper {
         if self.window.has_room() { self.hosts.next_free(now) } else { None }
     }
 
+    /// An attempt may have written these documents: from now on a conflict is our own doing.
+    pub(super) fn note_sent(&mut self, job: &mut Job, documents: &[u32]) {
+        let mut below = vec![0; job.batch.slices.len()];
+        for number in documents {
+            job.sent[*number as usize] = true;
+            let document = job.batch.documents[*number as usize];
+            let slice = &mut below[usize::from(document.slice)];
+            *slice = document.offset.saturating_add(1).max(*slice);
+        }
+        for (slice, below) in job.batch.slices.iter().zip(below).filter(|it| it.1 > 0) {
+            self.marks.raise(slice.prefix, below);
+        }
+    }
+
     /// A wait for documents that the server refuses for now.
     pub(super) fn wait(&mut self, failures: u32) -> Duration {
         let Self { settings, random, .. } = self;
         let ceiling =
             super::backoff::ceiling(settings.backoff_first, settings.backoff_max, failures);
         super::backoff::jittered(random, ceiling)
-    }
-}
-
-/// Notes which ids may from now on be on the server, and what was noted before this batch.
-fn raise_marks(marks: &mut Marks, job: &mut Job, documents: &[u32]) {
-    if job.sent_below.is_empty() {
-        let below = |it: &crate::encode::Slice| marks.mark(it.prefix).sent_below;
-        job.sent_below = job.batch.slices.iter().map(below).collect();
-    }
-    let mut below = vec![0; job.batch.slices.len()];
-    for number in documents {
-        let document = job.batch.documents[*number as usize];
-        let slice = &mut below[usize::from(document.slice)];
-        *slice = document.offset.saturating_add(1).max(*slice);
-    }
-    for (slice, below) in job.batch.slices.iter().zip(below) {
-        if below > 0 {
-            marks.raise(slice.prefix, below);
-        }
     }
 }

@@ -27,10 +27,6 @@ impl Window {
         self.allowed as usize
     }
 
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
     /// Counts a request in, and says in which round it was sent.
     pub(super) fn sent(&mut self) -> u64 {
         self.in_flight += 1;

@@ -222,17 +222,19 @@ fn fault(error: &reqwest::Error, sent: Sent) -> TransportError {
     TransportError { fault, sent, text: chain(error) }
 }
 
+/// Whether TLS is the cause. An I/O error hides what it carries from its chain of causes, and
+/// those of the TLS layers carry one another.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.is::<rustls::Error>() {
             return true;
         }
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|it| it.is::<rustls::Error>()) {
-            return true;
-        }
-        next = error.source();
+        let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match carried {
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
     }
     false
 }

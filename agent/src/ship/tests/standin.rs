@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_bench::standin::tls::{TestCa, TlsConfig};
@@ -39,7 +40,7 @@ fn start(server: &Standin, change: impl FnOnce(&mut ElasticsearchSettings, &Path
     let mut settings = settings(server, state.path());
     change(&mut settings, state.path());
     let (sender, receipts) = mpsc::unbounded_channel();
-    let give: Receipts = std::sync::Arc::new(move |worker, receipt| {
+    let give: Receipts = Arc::new(move |worker, receipt| {
         assert_eq!(worker, 3);
         let _ = sender.send(receipt);
     });

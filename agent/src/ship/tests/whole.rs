@@ -203,11 +203,9 @@ fn elasticsearch_9_writes_a_refused_request_in_part() {
 #[test]
 fn an_alias_without_write_index_fails_the_request_and_pauses_alone() {
     let text = "no write index is defined for alias [alias].";
-    let mut world = World::new(move |seen| {
-        match seen.items.iter().any(|it| it.0 == "alias") {
-            true => whole(400, "illegal_argument_exception", text),
-            false => Plan::Store,
-        }
+    let mut world = World::new(move |seen| match seen.items.iter().any(|it| it.0 == "alias") {
+        true => whole(400, "illegal_argument_exception", text),
+        false => Plan::Store,
     });
     let mut docs = docs(8);
     docs[3] = doc(3, "alias", 5);
@@ -222,9 +220,8 @@ fn an_alias_without_write_index_fails_the_request_and_pauses_alone() {
 #[test]
 fn credentials_are_loaded_again_and_tried_at_once() {
     let refusal = || whole(401, "security_exception", "unable to authenticate");
-    let mut world = World::new(move |seen| {
-        if seen.at_ns < 100 * SECOND { refusal() } else { Plan::Store }
-    });
+    let mut world =
+        World::new(move |seen| if seen.at_ns < 100 * SECOND { refusal() } else { Plan::Store });
     world.send(batch(1, &docs(3)));
     assert!(!world.run(Duration::from_secs(99)));
     assert!(world.reloads > 2 && world.reloads < 40, "{}", world.reloads);
@@ -273,6 +270,7 @@ fn the_form_follows_the_version_of_each_host() {
     world.run(Duration::ZERO);
     world.root[0] = Ok((200, r#"{"version":{"number":"6.8.23"}}"#));
     assert!(world.run(MINUTE));
+    world.now_ns += 60 * SECOND;
     for number in 2..=9 {
         world.send(batch(number, &[doc(0, "a", 1_000 + number)]));
     }
@@ -323,7 +321,9 @@ fn a_long_outage_is_knocked_at_and_ended_by_a_slope() {
     let order: Vec<u64> = world.receipts.iter().map(|it| it.1.batch.0).collect();
     assert_eq!(order, (1..=16).collect::<Vec<_>>());
     assert!(world.shipper.counters().window.get() > 2);
-    assert_eq!(world.warnings.iter().filter(|it| it.kind == WarningKind::HostFails).count(), 11);
+    // Told at most once a minute.
+    let told = world.warnings.iter().filter(|it| it.kind == WarningKind::HostFails).count();
+    assert!((7..=11).contains(&told), "{told}");
 }
 
 #[test]

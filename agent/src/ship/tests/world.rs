@@ -119,8 +119,14 @@ pub(super) enum Plan {
     Items(Vec<Do>),
     Whole(u16, String),
     /// All is stored or nothing, and this is the answer.
-    Answer { stored: bool, body: String },
-    Fail { stored: bool, error: TransportError },
+    Answer {
+        stored: bool,
+        body: String,
+    },
+    Fail {
+        stored: bool,
+        error: TransportError,
+    },
 }
 
 pub(super) fn whole(status: u16, kind: &str, reason: &str) -> Plan {
@@ -220,7 +226,8 @@ impl World {
         let end = self.now_ns + limit.as_nanos() as u64;
         loop {
             let mut inputs = Vec::new();
-            while let Some(entry) = self.pending.first_entry().filter(|it| it.key().0 <= self.now_ns)
+            while let Some(entry) =
+                self.pending.first_entry().filter(|it| it.key().0 <= self.now_ns)
             {
                 inputs.push(entry.remove());
             }
