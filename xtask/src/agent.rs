@@ -99,20 +99,18 @@ fn yaml(settings: &Settings<'_>) -> String {
         workers,
         program: _,
     } = settings;
-    let mut text = format!(
+    let workers = workers.map_or_else(|| "auto".to_owned(), |workers| workers.to_string());
+    format!(
         "state_dir: {state}\n\
          node: demo\n\
          target: {target}\n\
          docker: {{socket: {socket}, root: {root}}}\n\
          compression: {{codec: {codec}}}\n\
          output: {{elasticsearch: {{hosts: [\"{host}\"]}}}}\n\
-         http: {{listen: \"127.0.0.1:0\"}}\n",
+         http: {{listen: \"127.0.0.1:0\"}}\n\
+         workers: {workers}\n",
         state = directory.join("state").display(),
         socket = docker_socket.unwrap_or("off"),
         root = docker_root.display(),
-    );
-    if let Some(workers) = workers {
-        text += &format!("workers: {workers}\n");
-    }
-    text
+    )
 }

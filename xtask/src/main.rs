@@ -1,6 +1,7 @@
 //! Every chore of this repository: `cargo xtask <verb>`.
 
 mod agent;
+mod bench;
 mod demo;
 mod docker;
 mod process;
@@ -28,6 +29,8 @@ enum Verb {
     Test(test::Arguments),
     /// Watch lines travel from containers to Elasticsearch, and see that each arrives once
     Demo(demo::Arguments),
+    /// Measure the agent, and check or record what it costs
+    Bench(bench::Arguments),
     /// Run a command that gets SIGTERM when the process that started it dies
     #[command(hide = true)]
     Tether(process::TetherArguments),
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Server(arguments) => server::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Tether(arguments) => process::tether(&arguments),
     };
     match done {

@@ -20,11 +20,16 @@ pub(crate) fn cargo() -> OsString {
 /// want of a dependency, so another choice would compile half of the dependencies again.
 pub(crate) const RELEASE_PACKAGES: [&str; 4] = ["--package", "sluice", "--package", "sluice-bench"];
 
-/// Agent and load generator, as users get them.
-pub(crate) fn build_release() -> Result<()> {
+/// Agent and load generator, as users get them; with another `agent`, which needs no build, only
+/// the load generator.
+pub(crate) fn build_release(agent: Option<&Path>) -> Result<()> {
+    let packages = match agent {
+        None => &RELEASE_PACKAGES[..],
+        Some(_) => &["--package", "sluice-bench"],
+    };
     let status = Command::new(cargo())
         .args(["build", "--release", "--bins"])
-        .args(RELEASE_PACKAGES)
+        .args(packages)
         .current_dir(root())
         .status()
         .context("cannot start cargo")?;

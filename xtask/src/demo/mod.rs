@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     // With containers the load generator is wanted too.
     if arguments.agent.is_none() || arguments.docker {
-        workspace::build_release()?;
+        workspace::build_release(arguments.agent.as_deref())?;
     }
     let directory =
         TempDir::with_prefix("sluice-demo-").context("cannot make a temporary directory")?;

@@ -61,7 +61,7 @@ pub(super) fn build(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> R
         }
     }
     if suites.iter().any(|suite| suite.needs.contains(&Need::Docker)) {
-        workspace::build_release()?;
+        workspace::build_release(None)?;
     }
     built.minutes = minutes(start);
     Ok(built)
