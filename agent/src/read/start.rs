@@ -39,49 +39,20 @@ fn line_start_before(file: &OpenFile, end: u64) -> io::Result<u64> {
 
 /// Bisects by the times of the records, which rise but for a jitter between the two streams.
 fn first_since(file: &OpenFile, size: u64, wall_ns: i64) -> io::Result<u64> {
+    // Everything that begins before `low` is too old, and `high` is a beginning that is not, or
+    // the end.
     let (mut low, mut high) = (0, line_start_before(file, size)?);
     while low < high {
-        let middle = low + (high - low) / 2;
-        let Some((start, next, time)) = record_from(file, middle, high)? else {
-            high = line_start_before(file, middle)?.min(middle);
-            if high <= low {
-                break;
-            }
-            continue;
-        };
-        if time.is_some_and(|time| time < wall_ns) {
-            low = next;
-        } else if start >= high || line_start_before(file, middle)? >= high {
-            break;
+        // At a record's beginning, at or before the middle, and not before `low`.
+        let middle = line_start_before(file, low + (high - low) / 2)?.max(low);
+        if time_at(file, middle)?.is_some_and(|time| time < wall_ns) {
+            // Without a newline in reach it is a record that is still being written.
+            low = newline_from(file, middle)?.map_or(high, |newline| newline + 1);
         } else {
-            high = line_start_before(file, middle)?;
-            if time_at(file, high)?.is_some_and(|time| time < wall_ns) {
-                return Ok(start);
-            }
+            high = middle;
         }
     }
-    Ok(low)
-}
-
-/// The first whole record that begins at or beyond `from` and before `end`: its beginning, the
-/// next one's, and its time.
-fn record_from(
-    file: &OpenFile,
-    from: u64,
-    end: u64,
-) -> io::Result<Option<(u64, u64, Option<i64>)>> {
-    let start = if from == 0 {
-        0
-    } else {
-        // From the byte before, so that a record beginning exactly at `from` counts.
-        let Some(newline) = newline_from(file, from - 1)? else { return Ok(None) };
-        newline + 1
-    };
-    if start >= end {
-        return Ok(None);
-    }
-    let Some(newline) = newline_from(file, start)? else { return Ok(None) };
-    Ok(Some((start, newline + 1, time_at(file, start)?)))
+    Ok(high)
 }
 
 fn newline_from(file: &OpenFile, from: u64) -> io::Result<Option<u64>> {
