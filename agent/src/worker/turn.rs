@@ -11,9 +11,7 @@ use super::source::{Source, fingerprint};
 use super::step::Worker;
 use super::{Output, source::Place};
 use crate::checkpoint::Entry;
-use crate::core::limits::{
-    CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_BYTES_MAX,
-};
+use crate::core::limits::{CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_BYTES_MAX};
 use crate::core::{LossReason, SourceToken, Stream};
 use crate::decode::Flow;
 use crate::encode::{Slice, Tail};
@@ -122,9 +120,9 @@ impl<F: Files> Worker<F> {
         let source = &self.sources[&token];
         let is_archive = source.files[index].is_archive;
         // Bytes may have come between the read and the look at the size.
-        let at_end = done.stat.is_some_and(|stat| {
-            is_archive || stat.size <= source.offset + done.bytes as u64
-        });
+        let at_end = done
+            .stat
+            .is_some_and(|stat| is_archive || stat.size <= source.offset + done.bytes as u64);
         let taken = self.take_chunk(token, index, chunk, outputs);
         match taken {
             Taken::Refused => {}
@@ -149,13 +147,7 @@ impl<F: Files> Worker<F> {
 
     /// Gives a file its name among documents, now that those before it are read. `false`: its
     /// first line is not whole yet.
-    fn be_born(
-        &mut self,
-        token: SourceToken,
-        index: usize,
-        chunk: &[u8],
-        done: ReadDone,
-    ) -> bool {
+    fn be_born(&mut self, token: SourceToken, index: usize, chunk: &[u8], done: ReadDone) -> bool {
         let Some(source) = self.sources.get_mut(&token) else { return false };
         let file = &source.files[index];
         if file.born.is_some() {
@@ -206,12 +198,10 @@ impl<F: Files> Worker<F> {
         self.apply_cuts(token, index);
         let Some(source) = self.sources.get_mut(&token) else { return Taken::Refused };
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
-        let before = Place {
-            file: source.reading,
-            offset: source.offset,
-            carry: source.decoder.carry(),
-        };
-        let piece = up_to_change(chunk, source.offset, born.record.journal.next_change(source.offset));
+        let before =
+            Place { file: source.reading, offset: source.offset, carry: source.decoder.carry() };
+        let piece =
+            up_to_change(chunk, source.offset, born.record.journal.next_change(source.offset));
         begin_slice(&mut self.encoder, source, index, &self.files);
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
         let journal_day = born.record.journal.day(source.offset);
