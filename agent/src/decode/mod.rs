@@ -9,6 +9,23 @@
 //! * Only whole lines are consumed; the caller offers the rest again with more behind it.
 //! * The text of an event is always the valid inside of a JSON string.
 
+mod carry;
+mod decoder;
+mod escape;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+mod record;
+mod slow;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use serde::{Deserialize, Serialize};
+
+pub use carry::Carry;
+pub use decoder::{Decoder, Pushed};
+pub use escape::escape_into;
+
 use crate::core::{DamageReason, IdPrefix, Stream};
 
 /// One document in the making.
@@ -35,7 +52,7 @@ pub struct Event<'a> {
 }
 
 /// What an event has to know of the file that it begins in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileContext {
     pub prefix: IdPrefix,
     /// Bytes of the files before this one in the same source: base + offset rises over rotations.

@@ -1,0 +1,134 @@
+//! What stands unfinished between two records: per stream, the pieces of a line that has not
+//! ended yet.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, FileContext};
+use crate::core::{DamageReason, Stream};
+
+/// Pieces smaller than this are merged, so that a line written byte by byte does not cost an
+/// allocation and a reference count for each byte. Docker's own pieces are this long.
+const PIECE_BYTES_MERGED: usize = 16 << 10;
+
+/// The state of a decoder between two records. A clone costs a reference count per 16 KiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carry {
+    pub(super) stdout: Line,
+    pub(super) stderr: Line,
+    /// The position is inside of a line that was too long: up to its newline all is raw text.
+    pub(super) overlong: bool,
+}
+
+impl Carry {
+    /// Nothing is held that a later event depends on.
+    pub fn is_empty(&self) -> bool {
+        !self.overlong && self.stdout.is_empty() && self.stderr.is_empty()
+    }
+
+    /// Bytes of text that are held.
+    pub fn bytes(&self) -> usize {
+        self.stdout.text.len() + self.stderr.text.len()
+    }
+
+    /// Where the first piece stands that is held of the stream.
+    pub fn first(&self, stream: Stream) -> Option<(FileContext, u64)> {
+        self.line(stream).first.as_ref().map(|first| (first.file, first.offset))
+    }
+
+    pub(super) fn line(&self, stream: Stream) -> &Line {
+        match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        }
+    }
+
+    pub(super) fn line_mut(&mut self, stream: Stream) -> &mut Line {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+}
+
+/// One stream's unfinished line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// `None` if no piece is held.
+    pub first: Option<First>,
+    pub text: Text,
+    /// An earlier part of this line went out as an event of its own.
+    pub cut: bool,
+}
+
+impl Line {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none() && !self.cut
+    }
+}
+
+/// What the first piece of an event settles for the whole of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct First {
+    pub file: FileContext,
+    pub offset: u64,
+    /// Bytes of the first record.
+    pub raw_len: u32,
+    pub time: Option<[u8; 30]>,
+    pub attrs: Option<Arc<[u8]>>,
+    /// Some piece had bytes that are no UTF-8.
+    pub mended: bool,
+    /// Records that are held.
+    pub pieces: u32,
+}
+
+impl First {
+    /// The event that is made of the pieces in `text`.
+    pub(super) fn event<'a>(
+        &'a self,
+        stream: Stream,
+        text: &'a [&'a [u8]],
+        partial: bool,
+        mended: bool,
+    ) -> Event<'a> {
+        Event {
+            file: self.file,
+            offset: self.offset,
+            raw_len: if self.pieces == 1 { self.raw_len } else { 0 },
+            stream,
+            time: self.time.as_ref(),
+            text,
+            attrs: self.attrs.as_deref(),
+            partial,
+            damage: mended.then_some(DamageReason::NotUtf8),
+        }
+    }
+}
+
+/// Bytes in shared pieces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Text(Vec<Arc<[u8]>>);
+
+impl Text {
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|piece| piece.len()).sum()
+    }
+
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|piece| &piece[..])
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(last) = self.0.last_mut()
+            && last.len() + bytes.len() <= PIECE_BYTES_MERGED
+        {
+            *last = [&last[..], bytes].concat().into();
+        } else {
+            self.0.push(bytes.into());
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Events into one batch after the other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::codec::Writer;
+use super::shape::{Attributes, Parts};
+use super::{Batch, Codec, Day, Document, Shape, Slice, Tail, Target};
+use crate::core::{BatchId, Epoch, IdPrefix, SourceToken};
+use crate::decode::{Event, escape_into};
+
+/// Slices and indices of a batch are numbered in 16 bits.
+const NUMBERS_MAX: usize = u16::MAX as usize;
+
+#[derive(Clone, Copy, Debug)]
+pub struct EncoderSettings {
+    /// That of all tails.
+    pub shape: Shape,
+    pub codec: Codec,
+    /// A batch is full when its inflated body has this length. A longer event makes it longer.
+    pub batch_bytes: usize,
+}
+
+/// A worker's encoder.
+pub struct Encoder {
+    settings: EncoderSettings,
+    current: Option<Current>,
+    attributes: Attributes,
+    writer: Writer,
+    documents: Vec<Document>,
+    slices: Vec<Slice>,
+    slice_numbers: HashMap<SliceKey, u16>,
+    indices: Vec<Arc<str>>,
+    index_numbers: HashMap<Arc<str>, u16>,
+    opened_mono_ns: u64,
+    head: Head,
+}
+
+/// What the events belong to that come now.
+struct Current {
+    slice: Slice,
+    /// Its number, once the open batch has a document of it.
+    number: Option<u16>,
+    tail: Arc<Tail>,
+    target: Arc<Target>,
+    /// The last answers of [`Encoder::index_of`] in the open batch.
+    dated: Option<([u8; 16], u16)>,
+    undated: Option<(Day, u16)>,
+}
+
+/// Slices that differ in one of these have different documents or judge answers differently.
+type SliceKey = (SourceToken, Epoch, IdPrefix, u64);
+
+/// The beginning of the last action line.
+#[derive(Default)]
+struct Head {
+    of: Option<(IdPrefix, u16)>,
+    bytes: Vec<u8>,
+}
+
+impl Encoder {
+    pub fn new(settings: EncoderSettings) -> Self {
+        Self {
+            settings,
+            current: None,
+            attributes: Attributes::default(),
+            writer: Writer::new(settings.codec, settings.batch_bytes),
+            documents: Vec::new(),
+            slices: Vec::new(),
+            slice_numbers: HashMap::new(),
+            indices: Vec::new(),
+            index_numbers: HashMap::new(),
+            opened_mono_ns: 0,
+            head: Head::default(),
+        }
+    }
+
+    /// The events that follow belong to this slice, until the next `begin`; batches may be sealed
+    /// in between.
+    pub fn begin(&mut self, slice: Slice, tail: Arc<Tail>, target: Arc<Target>) {
+        assert_eq!(tail.shape(), self.settings.shape, "all documents have one shape");
+        let (dated, undated) = match &self.current {
+            Some(before) if before.target.rules() == target.rules() => {
+                (before.dated, before.undated)
+            }
+            _ => (None, None),
+        };
+        self.current = Some(Current { slice, number: None, tail, target, dated, undated });
+    }
+
+    /// The index that an event of the current slice goes to; the number holds until the batch is
+    /// sealed. `day` is the journal's, for events without a time. The open batch must not be full.
+    #[inline]
+    pub fn index_of(&mut self, event: &Event<'_>, day: Day) -> u16 {
+        let current = self.current.as_ref().expect("events come after `begin`");
+        match (event.time, current.dated, current.undated) {
+            (Some(time), Some((minute, index)), _) if time[..16] == minute => index,
+            (None, _, Some((known, index))) if known == day => index,
+            _ => self.find_index(event, day),
+        }
+    }
+
+    /// The name of an index of the open batch.
+    pub fn index_name(&self, index: u16) -> &Arc<str> {
+        &self.indices[usize::from(index)]
+    }
+
+    /// Encodes an event of the current slice. `index` is what [`Self::index_of`] said of it, and
+    /// `mono_ns` becomes the batch's age if it is the first.
+    #[inline]
+    pub fn push(&mut self, event: &Event<'_>, index: u16, day: Day, mono_ns: u64) {
+        let slice = self.slice_number();
+        if self.documents.is_empty() {
+            self.opened_mono_ns = mono_ns;
+        }
+        self.documents.push(Document {
+            start: self.writer.len() as u32,
+            slice,
+            index,
+            offset: event.offset,
+            raw_len: event.raw_len,
+        });
+        if self.head.of != Some((event.file.prefix, index)) {
+            self.head.set(event.file.prefix, index, &self.indices[usize::from(index)]);
+        }
+        let current = self.current.as_ref().expect("events come after `begin`");
+        let attrs = match event.attrs {
+            Some(attrs) => self.attributes.member(attrs),
+            None => &[],
+        };
+        let parts = Parts { head: &self.head.bytes, event, day, attrs, tail: &current.tail };
+        parts.write(self.writer.plain());
+        self.writer.settle();
+    }
+
+    pub fn documents(&self) -> usize {
+        self.documents.len()
+    }
+
+    #[inline]
+    pub fn inflated_bytes(&self) -> usize {
+        self.writer.len()
+    }
+
+    /// To be asked after each event.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.inflated_bytes() >= self.settings.batch_bytes
+            || self.slices.len() >= NUMBERS_MAX
+            || self.indices.len() >= NUMBERS_MAX
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
+    /// Of the first event of the open batch.
+    pub fn opened_mono_ns(&self) -> Option<u64> {
+        (!self.is_empty()).then_some(self.opened_mono_ns)
+    }
+
+    /// Closes the open batch and hands it out.
+    pub fn seal(&mut self, id: BatchId, worker: usize) -> Batch {
+        if let Some(current) = &mut self.current {
+            (current.number, current.dated, current.undated) = (None, None, None);
+        }
+        self.head.of = None;
+        self.slice_numbers.clear();
+        self.index_numbers.clear();
+        let next = Vec::with_capacity(self.documents.len());
+        Batch {
+            id,
+            worker,
+            body: self.writer.finish(),
+            documents: std::mem::replace(&mut self.documents, next),
+            slices: std::mem::take(&mut self.slices),
+            indices: std::mem::take(&mut self.indices),
+            opened_mono_ns: self.opened_mono_ns,
+        }
+    }
+
+    #[cold]
+    fn find_index(&mut self, event: &Event<'_>, day: Day) -> u16 {
+        let current = self.current.as_mut().expect("events come after `begin`");
+        let of_record = event.time.map(|time| current.target.day(time));
+        let name = current.target.index(of_record.unwrap_or(day));
+        let index = *self.index_numbers.entry(name).or_insert_with_key(|name| {
+            assert!(self.indices.len() < NUMBERS_MAX, "a full batch is sealed");
+            self.indices.push(name.clone());
+            (self.indices.len() - 1) as u16
+        });
+        match event.time.and_then(|time| time.first_chunk()) {
+            Some(minute) => current.dated = Some((*minute, index)),
+            None => current.undated = Some((day, index)),
+        }
+        index
+    }
+
+    #[inline]
+    fn slice_number(&mut self) -> u16 {
+        let current = self.current.as_mut().expect("events come after `begin`");
+        if let Some(number) = current.number {
+            return number;
+        }
+        let slice = &current.slice;
+        let key = (slice.source, slice.epoch, slice.prefix, slice.believed_below);
+        let number = *self.slice_numbers.entry(key).or_insert_with(|| {
+            assert!(self.slices.len() < NUMBERS_MAX, "a full batch is sealed");
+            self.slices.push(slice.clone());
+            (self.slices.len() - 1) as u16
+        });
+        current.number = Some(number);
+        number
+    }
+}
+
+impl Head {
+    #[cold]
+    fn set(&mut self, prefix: IdPrefix, index: u16, name: &str) {
+        self.of = Some((prefix, index));
+        self.bytes.clear();
+        self.bytes.extend_from_slice(br#"{"create":{"_index":""#);
+        escape_into(&mut self.bytes, name);
+        self.bytes.extend_from_slice(br#"","_id":""#);
+        self.bytes.extend_from_slice(prefix.as_str().as_bytes());
+    }
+}

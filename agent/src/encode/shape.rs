@@ -1,0 +1,304 @@
+//! The documents, member by member.
+
+use std::collections::BTreeMap;
+
+use super::Day;
+use super::ids::offset_digits;
+use crate::core::{Origin, Stream};
+use crate::decode::{Event, escape_into};
+
+/// How a document names its members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// The Elastic Common Schema's names.
+    #[default]
+    Ecs,
+    /// log-pilot's names: flat, and `host` is a string.
+    Pilot,
+}
+
+/// What stands at the end of every document of one file, encoded once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    shape: Shape,
+    bytes: Vec<u8>,
+}
+
+/// Names in the pilot shape that a user's tag cannot take. `index` and `topic` are not among
+/// them: these two are there to be set.
+const PILOT_NAMES: [&str; 16] = [
+    "@timestamp",
+    "message",
+    "stream",
+    "time",
+    "docker_container",
+    "host",
+    "container_id",
+    "image",
+    "source",
+    "offset",
+    "order",
+    "partial",
+    "damage",
+    "undated",
+    "docker",
+    "",
+];
+
+impl Tail {
+    /// `path` is the log file's as the documents should name it, `target` the rules'.
+    pub fn new(shape: Shape, origin: &Origin, path: &str, target: &str) -> Self {
+        let bytes = match shape {
+            Shape::Ecs => ecs_tail(origin, path),
+            Shape::Pilot => pilot_tail(origin, path, target),
+        };
+        Self { shape, bytes }
+    }
+
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+}
+
+/// Follows `"log":{"offset":…,"order":"…"`.
+fn ecs_tail(origin: &Origin, path: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend_from_slice(br#","file":"#);
+    object(&mut out, [("path", path)]);
+    out.extend_from_slice(br#"},"container":"#);
+    let named = [("id", &origin.container_id[..]), ("name", &origin.container_name)];
+    object(&mut out, named.into_iter().filter(|(_, value)| !value.is_empty()));
+    if !origin.image.is_empty() {
+        nested(&mut out, "image");
+        object(&mut out, [("name", &origin.image[..])]);
+        out.push(b'}');
+    }
+    if !origin.labels.is_empty() {
+        nested(&mut out, "labels");
+        object(&mut out, flattened(&origin.labels).iter().map(|(name, value)| (&name[..], *value)));
+        out.push(b'}');
+    }
+    if !origin.node.is_empty() {
+        out.extend_from_slice(br#","host":"#);
+        object(&mut out, [("name", &origin.node[..])]);
+    }
+    out.extend_from_slice(b"}\n");
+    out
+}
+
+/// Follows `"offset":…,"order":"…"`.
+fn pilot_tail(origin: &Origin, path: &str, target: &str) -> Vec<u8> {
+    let tags = flattened(&origin.extra);
+    let tag = |name: &str| tags.get(name).copied().filter(|value| !value.is_empty());
+    let mut out = Vec::new();
+    let named = [
+        ("index", tag("index").unwrap_or(target)),
+        ("topic", tag("topic").unwrap_or(target)),
+        ("docker_container", &origin.container_name),
+        ("host", &origin.node),
+        ("container_id", &origin.container_id),
+        ("image", &origin.image),
+        ("source", path),
+    ];
+    let free = tags
+        .iter()
+        .map(|(name, value)| (&name[..], *value))
+        .filter(|(name, _)| !PILOT_NAMES.contains(name) && *name != "index" && *name != "topic");
+    object(&mut out, named.into_iter().chain(free).filter(|(_, value)| !value.is_empty()));
+    // An object of its own until here; now it goes on where the document's other members end.
+    match out.len() {
+        2 => out.remove(0),
+        _ => std::mem::replace(&mut out[0], b','),
+    };
+    out.push(b'\n');
+    out
+}
+
+/// Opens a member of the object that was closed last.
+fn nested(out: &mut Vec<u8>, name: &str) {
+    if out.pop() == Some(b'}') && out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Members whose names Elasticsearch takes as one field each: a dot would make an object of the
+/// name, and the object clash with a field. Of two names that become one, the later holds.
+fn flattened(members: &BTreeMap<String, String>) -> BTreeMap<String, &str> {
+    let name = |name: &str| match name.trim() {
+        "" => "_".to_owned(),
+        _ => name.replace('.', "_"),
+    };
+    members.iter().map(|(key, value)| (name(key), &value[..])).collect()
+}
+
+/// An object of strings.
+fn object<'a>(out: &mut Vec<u8>, members: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    out.push(b'{');
+    for (number, (name, value)) in members.into_iter().enumerate() {
+        out.extend_from_slice(if number == 0 { b"\"" } else { b",\"" });
+        escape_into(out, name);
+        out.extend_from_slice(b"\":\"");
+        escape_into(out, value);
+        out.push(b'"');
+    }
+    out.push(b'}');
+}
+
+/// A record's attributes as a member of a document, kept until others come: they do not change
+/// from line to line.
+#[derive(Debug, Default)]
+pub(super) struct Attributes {
+    given: Vec<u8>,
+    member: Vec<u8>,
+}
+
+impl Attributes {
+    pub(super) fn member(&mut self, attrs: &[u8]) -> &[u8] {
+        if self.given != attrs {
+            attrs.clone_into(&mut self.given);
+            self.member.clear();
+            // What is no object of strings cannot come from the decoder; it would be left out.
+            if let Ok(members) = serde_json::from_slice::<BTreeMap<String, String>>(attrs) {
+                self.member.extend_from_slice(br#","docker":{"attrs":"#);
+                let members = flattened(&members);
+                object(&mut self.member, members.iter().map(|(name, value)| (&name[..], *value)));
+                self.member.push(b'}');
+            }
+        }
+        &self.member
+    }
+}
+
+/// All that a document is made of.
+pub(super) struct Parts<'a> {
+    /// `{"create":{"_index":"…","_id":"<prefix>`.
+    pub head: &'a [u8],
+    pub event: &'a Event<'a>,
+    /// For an event without a time.
+    pub day: Day,
+    /// See [`Attributes`]; may be empty.
+    pub attrs: &'a [u8],
+    pub tail: &'a Tail,
+}
+
+/// Longer than all that stands between the parts of a document.
+const FRAME_BYTES: usize = 512;
+
+impl Parts<'_> {
+    /// Appends the action line and the document.
+    #[inline]
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let event = self.event;
+        let text: usize = event.text.iter().map(|piece| piece.len()).sum();
+        let parts = self.head.len() + text + self.attrs.len() + self.tail.bytes.len();
+        out.reserve(parts + FRAME_BYTES);
+        let midnight;
+        let time = if let Some(time) = event.time {
+            time
+        } else {
+            midnight = self.day.midnight();
+            &midnight
+        };
+        out.extend_from_slice(self.head);
+        out.extend_from_slice(&offset_digits(event.offset));
+        out.extend_from_slice(b"\"}}\n{\"@timestamp\":\"");
+        out.extend_from_slice(time);
+        out.extend_from_slice(b"\",\"message\":\"");
+        for piece in event.text {
+            out.extend_from_slice(piece);
+        }
+        out.extend_from_slice(b"\",\"stream\":\"");
+        out.extend_from_slice(match event.stream {
+            Stream::Stdout => b"stdout\"",
+            Stream::Stderr => b"stderr\"",
+        });
+        match self.tail.shape {
+            Shape::Ecs => self.ecs(out, time),
+            Shape::Pilot => self.pilot(out, time),
+        }
+        out.extend_from_slice(&self.tail.bytes);
+    }
+
+    #[inline]
+    fn ecs(&self, out: &mut Vec<u8>, time: &[u8; 30]) {
+        if self.is_unusual() {
+            out.extend_from_slice(b",\"event\":{");
+            self.marks(out);
+            // Each mark ends in a comma.
+            out.pop();
+            out.push(b'}');
+        }
+        out.extend_from_slice(self.attrs);
+        out.extend_from_slice(b",\"log\":{\"offset\":");
+        self.place(out, time);
+    }
+
+    #[inline]
+    fn pilot(&self, out: &mut Vec<u8>, time: &[u8; 30]) {
+        if self.event.time.is_some() {
+            out.extend_from_slice(b",\"time\":\"");
+            out.extend_from_slice(time);
+            out.push(b'"');
+        }
+        if self.is_unusual() {
+            out.push(b',');
+            self.marks(out);
+            out.pop();
+        }
+        out.extend_from_slice(self.attrs);
+        out.extend_from_slice(b",\"offset\":");
+        self.place(out, time);
+    }
+
+    #[inline]
+    fn is_unusual(&self) -> bool {
+        self.event.partial || self.event.damage.is_some() || self.event.time.is_none()
+    }
+
+    #[cold]
+    fn marks(&self, out: &mut Vec<u8>) {
+        if self.event.partial {
+            out.extend_from_slice(b"\"partial\":true,");
+        }
+        if let Some(damage) = self.event.damage {
+            out.extend_from_slice(b"\"damage\":\"");
+            out.extend_from_slice(damage.as_str().as_bytes());
+            out.extend_from_slice(b"\",");
+        }
+        if self.event.time.is_none() {
+            out.extend_from_slice(b"\"undated\":true,");
+        }
+    }
+
+    /// The offset, and the key that sorts a source's events over all of its files.
+    #[inline]
+    fn place(&self, out: &mut Vec<u8>, time: &[u8; 30]) {
+        decimal(out, self.event.offset);
+        out.extend_from_slice(b",\"order\":\"");
+        out.extend_from_slice(time);
+        out.push(b'-');
+        out.extend_from_slice(&offset_digits(
+            self.event.file.base.saturating_add(self.event.offset),
+        ));
+        out.push(b'"');
+    }
+}
+
+/// Appends the decimal digits of a number.
+#[inline]
+fn decimal(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
