@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::file::{Born, FileState, new_record, prefix_at};
 use super::follow::path_of;
-use super::sink::TurnSink;
+use super::sink::{OpenSlice, TurnSink};
 use super::source::{Source, fingerprint};
 use super::step::Worker;
 use super::{Output, source::Place};
@@ -202,7 +202,8 @@ impl<F: Files> Worker<F> {
             Place { file: source.reading, offset: source.offset, carry: source.decoder.carry() };
         let piece =
             up_to_change(chunk, source.offset, born.record.journal.next_change(source.offset));
-        begin_slice(&mut self.encoder, source, index, &self.files);
+        let Some(slice) = open_slice(source, index, &self.files) else { return Taken::Refused };
+        slice.begin(&mut self.encoder);
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
         let journal_day = born.record.journal.day(source.offset);
         let today = born.target.day_of(self.now.wall_ns);
@@ -214,6 +215,7 @@ impl<F: Files> Worker<F> {
             blocked: &self.blocked,
             counters: &self.counters,
             source: token,
+            slice,
             mono_ns: self.now.mono_ns,
             day,
             undated: false,
@@ -295,7 +297,8 @@ impl<F: Files> Worker<F> {
     fn flush_carry(&mut self, token: SourceToken, streams: &[Stream]) {
         let Some(source) = self.sources.get_mut(&token) else { return };
         let Some(index) = source.reading_index() else { return };
-        begin_slice(&mut self.encoder, source, index, &self.files);
+        let Some(slice) = open_slice(source, index, &self.files) else { return };
+        slice.begin(&mut self.encoder);
         let Some(born) = &source.files[index].born else { return };
         let today = born.target.day_of(self.now.wall_ns);
         let before = source.decoder.carry();
@@ -304,6 +307,7 @@ impl<F: Files> Worker<F> {
             blocked: &self.blocked,
             counters: &self.counters,
             source: token,
+            slice,
             mono_ns: self.now.mono_ns,
             day: born.record.journal.day(source.offset).unwrap_or(today),
             undated: false,
@@ -385,7 +389,8 @@ impl<F: Files> Worker<F> {
     fn finish_torn(&mut self, token: SourceToken, rest: &[u8]) {
         let Some(source) = self.sources.get_mut(&token) else { return };
         let Some(index) = source.reading_index() else { return };
-        begin_slice(&mut self.encoder, source, index, &self.files);
+        let Some(slice) = open_slice(source, index, &self.files) else { return };
+        slice.begin(&mut self.encoder);
         let Some(born) = &mut source.files[index].born else { return };
         let before = source.decoder.carry();
         let today = born.target.day_of(self.now.wall_ns);
@@ -396,6 +401,7 @@ impl<F: Files> Worker<F> {
             blocked: &self.blocked,
             counters: &self.counters,
             source: token,
+            slice,
             mono_ns: self.now.mono_ns,
             day,
             undated: false,
@@ -562,14 +568,9 @@ fn up_to_change(chunk: &[u8], offset: u64, change: Option<u64>) -> &[u8] {
     }
 }
 
-fn begin_slice<F: Files>(
-    encoder: &mut crate::encode::Encoder,
-    source: &Source<F::Handle>,
-    index: usize,
-    files: &F,
-) {
+fn open_slice<F: Files>(source: &Source<F::Handle>, index: usize, files: &F) -> Option<OpenSlice> {
     let file = &source.files[index];
-    let Some(born) = &file.born else { return };
+    let born = file.born.as_ref()?;
     let slice = Slice {
         source: source.token,
         epoch: source.epoch,
@@ -578,7 +579,8 @@ fn begin_slice<F: Files>(
         believed_below: born.believed_below,
         raw: files.raw(&file.handle),
     };
-    encoder.begin(slice, born.tail.clone(), born.target.clone());
+    let (tail, target) = (born.tail.clone(), born.target.clone());
+    Some(OpenSlice { slice, tail, target, offset: source.offset })
 }
 
 #[cfg(test)]

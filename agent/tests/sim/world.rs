@@ -191,7 +191,12 @@ impl World {
         let mut text = format!("{:?}, after {} lives", self.scenario, self.lives);
         if let Some(agent) = &self.agent {
             let health = agent.shipper.health(self.now);
-            text += &format!("\n  worker: {}\n  ship: {health:?}", agent.worker.describe());
+            text += &format!(
+                "\n  worker: {}\n  ship: {health:?}, wakes {:?} of {}",
+                agent.worker.describe(),
+                agent.ship_wake,
+                self.now.mono_ns
+            );
         }
         for position in positions.try_iter().flatten() {
             text += &format!("\n  {position:?}");
@@ -252,6 +257,21 @@ impl World {
             Event::Request(of, request) => {
                 let ship::Request { id, kind, .. } = request;
                 let answer = self.server.answer(&kind, &mut self.rng, self.now.mono_ns);
+                if std::env::var_os("SLUICE_SIM_SEED").is_some() {
+                    let what = match &kind {
+                        ship::RequestKind::Bulk { cut, .. } => format!(
+                            "bulk of {} {:?}",
+                            cut.batch.documents.len(),
+                            cut.keep.as_ref().map(|keep| keep.len())
+                        ),
+                        other => format!("{other:?}"),
+                    };
+                    println!(
+                        "{:>14} {what:.200} -> {:.300}",
+                        self.now.mono_ns,
+                        format!("{answer:?}")
+                    );
+                }
                 self.after(0, 30 * MILLISECOND, Event::Answer(of, id, answer));
             }
             Event::Answer(of, request, result) if life == Some(of) => {
@@ -498,6 +518,9 @@ impl World {
                     self.letters.insert((name("_index"), name("_id")), lines[1].clone());
                 }
                 self.after(0, 20 * MILLISECOND, Event::Letter(agent.life, letter));
+            }
+            ship::Output::Warn(warning) if std::env::var_os("SLUICE_SIM_SEED").is_some() => {
+                println!("{:>14} {warning:?}", self.now.mono_ns);
             }
             ship::Output::ReloadCredentials | ship::Output::Warn(_) => {}
         }
