@@ -30,20 +30,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 fn firsts<'a>(job: &Job, doubts: &'a [Doubt]) -> BTreeMap<IdPrefix, &'a Doubt> {
     let mut firsts = BTreeMap::new();
     for doubt in doubts {
-        firsts.entry(prefix_of(job, doubt.document)).or_insert(doubt);
+        firsts.entry(job.place(doubt.document).0).or_insert(doubt);
     }
     firsts
-}
-
-fn prefix_of(job: &Job, number: u32) -> IdPrefix {
-    let slice = job.batch.documents[number as usize].slice;
-    job.batch.slices[usize::from(slice)].prefix
 }
 
 /// What is asked, in the order of [`firsts`].
 pub(super) fn questions(job: &Job, doubts: &[Doubt]) -> Vec<Question> {
     let question = |(prefix, doubt): (IdPrefix, &Doubt)| {
-        let offset = job.batch.documents[doubt.document as usize].offset;
+        let (_, offset) = job.place(doubt.document);
         Question { index: Arc::clone(&doubt.index), id: document_id(prefix, offset) }
     };
     firsts(job, doubts).into_iter().map(question).collect()
@@ -151,7 +146,7 @@ impl Shipper {
             }
         };
         for (((prefix, doubt), held), ours) in held.into_iter().zip(ours) {
-            let of_file = |it: &&u32| prefix_of(job, **it) == prefix;
+            let of_file = |it: &&u32| job.place(**it).0 == prefix;
             let documents: Vec<u32> = task.documents.iter().filter(of_file).copied().collect();
             match held {
                 Held::Source(theirs) if is_same(&ours, &theirs) => {

@@ -1,11 +1,14 @@
 //! One batch that waits for its receipt, and what is known of each of its documents.
 
+use std::sync::Arc;
+
 use super::{Outcome, Receipt};
+use crate::core::IdPrefix;
 use crate::encode::Batch;
 
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) batch: Batch,
+    pub(super) batch: Arc<Batch>,
     pub(super) arrived_mono_ns: u64,
     /// By document: an attempt may have written it, so that a conflict is our own doing.
     pub(super) sent: Vec<bool>,
@@ -26,7 +29,7 @@ impl Job {
             settled: vec![false; count],
             outcomes: vec![Outcome::Acked; batch.slices.len()],
             open: count,
-            batch,
+            batch: Arc::new(batch),
             arrived_mono_ns,
         }
     }
@@ -50,6 +53,12 @@ impl Job {
         if rank(&outcome) > rank(now) {
             *now = outcome;
         }
+    }
+
+    /// What makes its id: the file's prefix and the offset.
+    pub(super) fn place(&self, document: u32) -> (IdPrefix, u64) {
+        let document = self.batch.documents[document as usize];
+        (self.batch.slices[usize::from(document.slice)].prefix, document.offset)
     }
 
     /// What its slice is doomed to, if it is.

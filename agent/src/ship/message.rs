@@ -92,7 +92,7 @@ pub enum Output {
     /// To be on disk before [`Input::DeadLetterWritten`] says so.
     WriteDeadLetter {
         letter: LetterId,
-        batch: Batch,
+        batch: Arc<Batch>,
         documents: Vec<Letter>,
     },
     /// Read the files of credentials again; answered by [`Input::CredentialsChanged`] if they
@@ -123,7 +123,7 @@ pub enum RequestKind {
 /// The documents of a batch that a request carries.
 #[derive(Clone, Debug)]
 pub struct Cut {
-    pub batch: Batch,
+    pub batch: Arc<Batch>,
     /// Numbers of the documents, rising; `None` is the whole batch as it was sealed.
     pub keep: Option<Arc<[u32]>>,
 }

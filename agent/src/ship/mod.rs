@@ -17,6 +17,7 @@
 mod answer;
 mod apart;
 mod backoff;
+mod buried;
 mod comparison;
 pub mod console;
 mod counters;

@@ -129,8 +129,8 @@ impl Shipper {
                     sorted.acked += 1;
                 }
                 Verdict::Conflict => {
-                    let prefix = job.batch.slices[usize::from(document.slice)].prefix;
-                    self.marks.doubt(prefix, document.offset);
+                    let (prefix, offset) = job.place(number);
+                    self.marks.doubt(prefix, offset);
                     let named = Arc::clone(&job.batch.indices[usize::from(document.index)]);
                     let index = error.index.map_or(named, Into::into);
                     sorted.doubts.push(Doubt { document: number, index });
@@ -178,15 +178,13 @@ impl Shipper {
             return true;
         }
         self.counters.conflicts_on_first_attempt.inc();
-        let name = slice.name.to_string();
-        let text = format!("offset {} exists although never sent", document.offset);
-        let prefix = slice.prefix;
-        self.warn(now, WarningKind::ConflictOnFirstAttempt, name, text, outputs);
-        let is_verified = self.marks.mark(prefix).verified;
-        if is_verified {
+        if self.marks.mark(slice.prefix).verified {
             self.counters.conflict("verified");
+            return true;
         }
-        is_verified
+        let text = format!("offset {} exists although never sent", document.offset);
+        self.warn(now, WarningKind::ConflictOnFirstAttempt, &slice.name, text, outputs);
+        false
     }
 
     /// Its target refuses: a pause, or by policy and after long enough a dead letter.
@@ -261,10 +259,18 @@ impl Shipper {
     pub(super) fn bury(
         &mut self,
         now: Now,
-        job: &Job,
-        letters: Vec<Letter>,
+        job: &mut Job,
+        mut letters: Vec<Letter>,
         outputs: &mut Vec<Output>,
     ) {
+        letters.retain(|it| {
+            let (prefix, offset) = job.place(it.document);
+            let is_there = self.buried.holds(prefix, offset);
+            if is_there {
+                job.settle(it.document, Outcome::Acked);
+            }
+            !is_there
+        });
         let Some(first) = letters.first() else { return };
         let index = index_of(job, first.document);
         let Cause { status, kind, text, .. } = &first.cause;
@@ -272,7 +278,7 @@ impl Shipper {
         self.warn(now, WarningKind::DeadLetter, index, text, outputs);
         self.next_letter += 1;
         let letter = LetterId(self.next_letter);
-        let (batch, documents) = (job.batch.clone(), letters.clone());
+        let (batch, documents) = (Arc::clone(&job.batch), letters.clone());
         self.burials.insert(letter, Burial { job: batch.id, letters });
         outputs.push(Output::WriteDeadLetter { letter, batch, documents });
     }
@@ -296,6 +302,8 @@ impl Shipper {
             match result {
                 Ok(()) => {
                     self.counters.dead_letter(cause.reason.as_str());
+                    let (prefix, offset) = job.place(document);
+                    self.buried.note(prefix, offset);
                     job.settle(document, Outcome::Acked);
                 }
                 Err(failure) => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Random;
+use super::buried::Buried;
 use super::hosts::Hosts;
 use super::job::Job;
 use super::limit::SizeLimit;
@@ -36,6 +37,7 @@ pub struct Shipper {
     queue: BTreeMap<(u64, BatchId, u64), Task>,
     flights: BTreeMap<RequestId, Flight>,
     pub(super) burials: BTreeMap<LetterId, Burial>,
+    pub(super) buried: Buried,
     pub(super) hosts: Hosts,
     pub(super) window: Window,
     pub(super) limit: SizeLimit,
@@ -98,6 +100,7 @@ impl Shipper {
             queue: BTreeMap::new(),
             flights: BTreeMap::new(),
             burials: BTreeMap::new(),
+            buried: Buried::default(),
             marks: Marks::default(),
             warnings: Warnings::default(),
             successes: 0,
@@ -267,7 +270,7 @@ impl Shipper {
                 self.counters.bytes_inflated.inc_by(inflated_bytes as u64);
                 let whole = task.documents.len() == job.batch.documents.len();
                 let keep = Some(&task.documents).filter(|_| !whole).map(|it| it[..].into());
-                RequestKind::Bulk { cut: Cut { batch: job.batch.clone(), keep }, version }
+                RequestKind::Bulk { cut: Cut { batch: Arc::clone(&job.batch), keep }, version }
             }
             Work::Compare(doubts) => {
                 RequestKind::Mget { questions: comparison::questions(job, doubts), version }

@@ -178,7 +178,7 @@ impl Driver {
         });
     }
 
-    fn bury(&self, letter: LetterId, batch: Batch, documents: Vec<Letter>) {
+    fn bury(&self, letter: LetterId, batch: Arc<Batch>, documents: Vec<Letter>) {
         let store = Arc::clone(&self.parts.letters);
         let events = self.events_sender.clone();
         tokio::task::spawn_blocking(move || {

@@ -116,7 +116,9 @@ async fn read(response: &mut reqwest::Response, max: usize) -> reqwest::Result<O
 /// The bytes to be sent; taking a batch apart happens on a thread that may be busy for a while.
 async fn body_of(cut: Cut) -> Result<(Bytes, Encoding), TransportError> {
     let Cut { batch, keep } = cut;
-    let Some(keep) = keep else { return Ok((batch.body.bytes, batch.body.encoding)) };
+    let Some(keep) = keep else {
+        return Ok((batch.body.bytes.clone(), batch.body.encoding));
+    };
     let fail =
         |text: String| TransportError { fault: TransportFault::Cut, sent: Sent::Nothing, text };
     let selected = tokio::task::spawn_blocking(move || apart::select(&batch, &keep)).await;

@@ -171,3 +171,21 @@ fn an_empty_batch_has_its_receipt_at_once() {
     assert_eq!(world.outcomes(1), []);
     assert_eq!((world.seen.len(), world.probes), (0, 0));
 }
+
+#[test]
+fn a_dead_letter_is_written_once_though_its_slice_is_read_again() {
+    let mut world = World::new(|seen| {
+        let item = |it: &(String, String)| match it.0.as_str() {
+            "closed" if seen.at_ns < 30 * SECOND => BLOCK,
+            "poisoned" => MAPPING,
+            _ => Do::Store,
+        };
+        Plan::Items(seen.items.iter().map(item).collect())
+    });
+    world.rewinds = true;
+    world.send(batch(1, &[doc(0, "poisoned", 0), doc(0, "closed", 5), doc(0, "open", 9)]));
+    assert!(world.run(MINUTE));
+    assert_eq!(world.letters, [(id(&doc(0, "poisoned", 0)), PoisonReason::Mapping)]);
+    assert_eq!(world.stored.len(), 2);
+    assert!(world.receipts.len() > 2);
+}

@@ -320,7 +320,7 @@ impl World {
             }
             RequestKind::Bulk { cut, version } => {
                 let batch = match &cut.keep {
-                    None => cut.batch.clone(),
+                    None => Batch::clone(&cut.batch),
                     Some(keep) => apart::select(&cut.batch, keep).expect("sealed here"),
                 };
                 self.bulk(host, version, &batch)
