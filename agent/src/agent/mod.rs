@@ -145,9 +145,8 @@ impl Running {
         };
         let control = observe::control::bind(&config.state_dir)?;
         let docker = docker_settings(&config.docker);
-        let node = discover::node_name(&docker, config.node.as_deref())
-            .await
-            .ok_or(StartError::NoNode)?;
+        let node =
+            discover::node_name(&docker, config.node.as_deref()).await.ok_or(StartError::NoNode)?;
         let health = Arc::new(Health::default());
         health.reach(Step::StoreOpen);
 
@@ -163,8 +162,7 @@ impl Running {
         )?;
         let (gone, gone_queue) = mpsc::unbounded_channel();
         let (watcher, sightings) = start_watcher(&docker, &inboxes)?;
-        let workers =
-            start_workers(config, &counters, &ship, &committer, &watcher, &gone)?;
+        let workers = start_workers(config, &counters, &ship, &committer, &watcher, &gone)?;
         let started = workers.iter().map(|worker| worker.inbox().clone()).collect();
         assert!(inboxes.set(started).is_ok(), "the workers are started once");
 
@@ -307,10 +305,8 @@ fn start_watcher(
     inboxes: &Inboxes,
 ) -> Result<(Arc<Watcher>, mpsc::Receiver<watch::Sighting>), StartError> {
     let (sighted, sightings) = discover::sighting_queue();
-    let settings = WatchSettings {
-        roots: vec![discover::containers_dir(docker)],
-        ..WatchSettings::default()
-    };
+    let settings =
+        WatchSettings { roots: vec![discover::containers_dir(docker)], ..WatchSettings::default() };
     let inboxes = inboxes.clone();
     let listeners = Listeners {
         news: Arc::new(move |news: watch::News| {

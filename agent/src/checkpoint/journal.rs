@@ -95,7 +95,11 @@ impl Journal {
         self.entries = kept;
     }
 
-    fn latest<'a, T: 'a>(&'a self, offset: u64, pick: impl Fn(&'a Entry) -> Option<T>) -> Option<T> {
+    fn latest<'a, T: 'a>(
+        &'a self,
+        offset: u64,
+        pick: impl Fn(&'a Entry) -> Option<T>,
+    ) -> Option<T> {
         let end = self.entries.partition_point(|(other, _)| *other <= offset);
         self.entries[..end].iter().rev().find_map(|(_, entry)| pick(entry))
     }

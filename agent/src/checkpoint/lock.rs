@@ -38,8 +38,7 @@ impl StateLock {
         patience: Duration,
         waiting: impl FnOnce(&str),
     ) -> Result<Self, LockError> {
-        let unwritable =
-            |source| LockError::Unwritable { directory: directory.to_owned(), source };
+        let unwritable = |source| LockError::Unwritable { directory: directory.to_owned(), source };
         make_private(directory).map_err(unwritable)?;
         let path = directory.join("lock");
         let mut options = File::options();

@@ -122,9 +122,7 @@ impl Store {
             Ok(found)
         };
         match run().map_err(failed)? {
-            found if found > FORMAT => {
-                Err(StoreError::Newer { path: self.path.clone(), found })
-            }
+            found if found > FORMAT => Err(StoreError::Newer { path: self.path.clone(), found }),
             _ => Ok(()),
         }
     }

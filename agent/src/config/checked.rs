@@ -186,9 +186,7 @@ pub(super) fn check(
         state_dir: reader
             .value("state_dir", state_dir.as_ref(), absolute)?
             .unwrap_or_else(|| "/var/lib/sluice".into()),
-        node: reader
-            .value("node", node.as_ref(), auto_or(node_label))?
-            .flatten(),
+        node: reader.value("node", node.as_ref(), auto_or(node_label))?.flatten(),
         workers: reader
             .value("workers", workers.as_ref(), auto_or(|text| number(text, 1..=WORKERS_MAX)))?
             .flatten()

@@ -19,7 +19,7 @@ use books::{Books, Clock};
 use describe::DescribeError;
 use own::Own;
 use paths::Root;
-use task::{FirstList, Ears, Task, WANTED_MAX};
+use task::{Ears, FirstList, Task, WANTED_MAX};
 
 mod api;
 mod books;

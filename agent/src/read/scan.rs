@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn names_have_ranks() {
-        let check = |name: &str, expect| assert_eq!(file_rank(name, "c-json.log"), expect, "{name}");
+        let check =
+            |name: &str, expect| assert_eq!(file_rank(name, "c-json.log"), expect, "{name}");
         check("c-json.log", Some(0));
         check("c-json.log.1", Some(1));
         check("c-json.log.12.gz", Some(12));
@@ -267,10 +268,7 @@ mod tests {
         let found = scan(job(Vec::new())).found.unwrap();
         let names: Vec<_> = found.iter().map(|found| found.name.as_str()).collect();
         assert_eq!(names, ["c-json.log.2", "c-json.log.1", "c-json.log"]);
-        assert!(matches!(
-            found[0].kind,
-            FoundKind::New { first_line: FirstLine::Unfinished, .. }
-        ));
+        assert!(matches!(found[0].kind, FoundKind::New { first_line: FirstLine::Unfinished, .. }));
         let again = scan(job(found.iter().map(|found| found.id).collect())).found.unwrap();
         assert!(again.iter().all(|found| matches!(found.kind, FoundKind::Known)));
     }

@@ -96,14 +96,11 @@ impl ErrorText {
             #[serde(borrow)]
             error: &'a RawValue,
         }
-        match serde_json::from_slice::<Body<'_>>(body) {
-            Ok(body) => Self::parse(body.error.get()),
-            Err(_) => {
-                let start = &body[..body.len().min(TEXT_BYTES_MAX)];
-                let reason = shorten(&String::from_utf8_lossy(start));
-                Self { reason, ..Self::default() }
-            }
+        if let Ok(body) = serde_json::from_slice::<Body<'_>>(body) {
+            return Self::parse(body.error.get());
         }
+        let start = &body[..body.len().min(TEXT_BYTES_MAX)];
+        Self { reason: shorten(&String::from_utf8_lossy(start)), ..Self::default() }
     }
 }
 

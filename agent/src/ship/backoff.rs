@@ -38,7 +38,7 @@ pub(super) fn ceiling(first: Duration, max: Duration, failures: u32) -> Duration
 /// does not come back together. Not 0, so that a loop always lets time pass.
 pub(super) fn jittered(random: &mut Random, ceiling: Duration) -> Duration {
     let floor = Duration::from_millis(1).min(ceiling);
-    let spread = (ceiling - floor).as_nanos() as u64;
+    let spread = ceiling.saturating_sub(floor).as_nanos() as u64;
     floor + Duration::from_nanos(random.up_to(spread))
 }
 
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_maximum() {
-        let at = |n| ceiling(Duration::from_secs(1), Duration::from_secs(60), n).as_secs();
+        let at = |n| ceiling(Duration::from_secs(1), Duration::from_mins(1), n).as_secs();
         assert_eq!([0, 1, 2, 3, 6, 7, 40, u32::MAX].map(at), [1, 1, 2, 4, 32, 60, 60, 60]);
     }
 

@@ -158,7 +158,9 @@ impl Shipper {
                     self.counters.conflict("compared_same");
                     self.marks.verify(prefix);
                     self.counters.documents_acked.inc_by(documents.len() as u64);
-                    documents.into_iter().for_each(|it| job.settle(it, Outcome::Acked));
+                    for number in documents {
+                        job.settle(number, Outcome::Acked);
+                    }
                 }
                 Held::Source(_) => {
                     self.counters.conflict("compared_different");
@@ -170,7 +172,9 @@ impl Shipper {
                     let offset = job.batch.documents[number].offset;
                     let text = format!("another document under the id of offset {offset}");
                     self.warn(now, WarningKind::Collided, name, text, outputs);
-                    documents.into_iter().for_each(|it| job.settle(it, Outcome::Collided));
+                    for number in documents {
+                        job.settle(number, Outcome::Collided);
+                    }
                 }
                 Held::Missing => {
                     self.counters.conflict("vanished");

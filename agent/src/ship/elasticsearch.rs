@@ -1,4 +1,4 @@
-//! The output to Elasticsearch and OpenSearch: [`Shipper`](super::Shipper) with a clock, sockets
+//! The output to Elasticsearch and `OpenSearch`: [`Shipper`](super::Shipper) with a clock, sockets
 //! and a dead-letter store.
 
 mod check;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::core::Now;
 
 /// A lesson is forgotten after this long: somebody may have raised the limit.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 
 /// In inflated bytes: servers count those, `http.max_content_length` as well as their breakers.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ mod tests {
         assert!(runs(&[], 10).is_empty());
         assert_eq!(runs(&[4, 4, 4], 10), [0..2, 2..3]);
         assert_eq!(runs(&[20, 4, 20, 20, 1], 10), [0..1, 1..2, 2..3, 3..4, 4..5]);
-        assert_eq!(runs(&[5, 5], 10), [0..2]);
+        assert_eq!(runs(&[5, 5, 1], 10), [0..2, 2..3]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Default for ShipSettings {
             backoff_first: Duration::from_millis(200),
             backoff_max: Duration::from_secs(30),
             pause_first: Duration::from_secs(1),
-            pause_max: Duration::from_secs(60),
+            pause_max: Duration::from_mins(1),
             when_refused: WhenRefused::Wait,
             version_assumed: None,
             request_bytes_max: None,

@@ -46,7 +46,7 @@ impl Shipper {
         match result {
             Ok(answer) if (200..300).contains(&answer.status) => {
                 match answer::items(&answer, task.documents.len()) {
-                    Ok(items) => self.items_answered(now, sent, &mut job, task, items, outputs),
+                    Ok(items) => self.items_answered(now, sent, &mut job, &task, items, outputs),
                     Err(error) => {
                         self.counters.request("untrusted");
                         let text = error.to_string();
@@ -66,11 +66,11 @@ impl Shipper {
         now: Now,
         sent: Dispatch,
         job: &mut Job,
-        task: Task,
+        task: &Task,
         items: Vec<Item>,
         outputs: &mut Vec<Output>,
     ) {
-        let sorted = self.sort(now, job, &task, items, outputs);
+        let sorted = self.sort(now, job, task, items, outputs);
         let is_partial = sorted.acked < task.documents.len() as u64;
         self.counters.request(if is_partial { "partial" } else { "ok" });
         self.hosts.succeeded(sent.host);
@@ -90,7 +90,7 @@ impl Shipper {
         taken.for_each(|(index, _)| self.targets.taken(index));
 
         let Sorted { retry, large, doubts, letters, text, .. } = sorted;
-        self.retry_items(now, job, &task, retry, &text, outputs);
+        self.retry_items(now, job, task, retry, &text, outputs);
         let lone = |documents: Vec<u32>| Task { documents, ..task.clone() };
         for document in large {
             self.enqueue_at_once(job, lone(vec![document]));
@@ -222,14 +222,11 @@ impl Shipper {
         outputs: &mut Vec<Output>,
     ) {
         let index = index_of(job, number);
-        let until_mono_ns = match self.targets.paused_until(now, &index) {
-            Some(until) => until,
-            None => {
-                self.counters.pause(reason);
-                self.warn(now, WarningKind::TargetPaused, &index, text, outputs);
-                self.targets.refuse(now, &index, text, &mut self.random)
-            }
-        };
+        if self.targets.paused_until(now, &index).is_none() {
+            self.counters.pause(reason);
+            self.warn(now, WarningKind::TargetPaused, &index, text, outputs);
+        }
+        let until_mono_ns = self.targets.refuse(now, &index, text, &mut self.random);
         job.settle(number, Outcome::Paused { index, until_mono_ns });
     }
 

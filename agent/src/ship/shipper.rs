@@ -4,6 +4,7 @@
 //! stands in `settle.rs` and `failure.rs`, from one to `_mget` in `comparison.rs`.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -317,15 +318,12 @@ impl Shipper {
         let assumed = self.settings.version_assumed.unwrap_or(ServerVersion::MODERN);
         match result {
             Ok(answer) if (200..300).contains(&answer.status) => {
-                let version = match ServerVersion::parse(&answer.body) {
-                    Some((version, _)) => version,
-                    None => {
-                        let text = format!("GET / tells no version, taken for {assumed:?}");
-                        self.warn(now, WarningKind::VersionUnknown, host, &text, outputs);
-                        assumed
-                    }
-                };
-                self.hosts.learn(host, version);
+                let version = ServerVersion::parse(&answer.body).map(|it| it.0);
+                if version.is_none() {
+                    let text = format!("GET / tells no version, taken for {assumed:?}");
+                    self.warn(now, WarningKind::VersionUnknown, host, &text, outputs);
+                }
+                self.hosts.learn(host, version.unwrap_or(assumed));
             }
             // The right to see the cluster is not the right to write; the bulk request will tell.
             Ok(answer) if matches!(answer.status, 401 | 403 | 404 | 405) => {
@@ -366,11 +364,11 @@ impl Shipper {
         &mut self,
         now: Now,
         kind: WarningKind,
-        subject: impl ToString,
-        text: impl std::fmt::Display,
+        subject: impl Display,
+        text: impl Display,
         outputs: &mut Vec<Output>,
     ) {
-        self.warnings.tell(now, kind, &subject.to_string(), &text, outputs);
+        self.warnings.tell(now, kind, format!("{subject}"), &text, outputs);
     }
 
     fn give_receipts(&mut self, outputs: &mut Vec<Output>) {

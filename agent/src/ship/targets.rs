@@ -12,7 +12,7 @@ use crate::core::Now;
 const TARGETS_MAX: usize = 4_096;
 
 /// A refusal this long after the end of the last pause is a new story.
-const STORY_ENDS_AFTER: Duration = Duration::from_secs(600);
+const STORY_ENDS_AFTER: Duration = Duration::from_mins(10);
 
 #[derive(Debug)]
 struct Target {
@@ -99,7 +99,7 @@ mod tests {
         let second = 1_000_000_000;
         let at = |mono_ns: u64| Now { mono_ns, wall_ns: 0 };
         let mut random = Random::new(1);
-        let mut targets = Targets::new(Duration::from_secs(1), Duration::from_secs(60));
+        let mut targets = Targets::new(Duration::from_secs(1), Duration::from_mins(1));
         let index: Arc<str> = "a".into();
         let mut now = second;
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn forgets_the_oldest() {
         let mut random = Random::new(1);
-        let mut targets = Targets::new(Duration::from_secs(1), Duration::from_secs(60));
+        let mut targets = Targets::new(Duration::from_secs(1), Duration::from_mins(1));
         for number in 0..TARGETS_MAX as u64 + 5 {
             let now = Now { mono_ns: 1 + number * 10_000_000_000, wall_ns: 0 };
             targets.refuse(now, &number.to_string().into(), "", &mut random);

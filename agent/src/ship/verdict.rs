@@ -1,6 +1,6 @@
 //! What an answer says, item by item: the status decides, the type refines.
 //!
-//! The rows come from recorded transcripts of Elasticsearch 6.8 to 9.5 and OpenSearch 1.3 to 3.9;
+//! The rows come from recorded transcripts of Elasticsearch 6.8 to 9.5 and `OpenSearch` 1.3 to 3.9;
 //! the table at the end of this file holds one case for each.
 
 use super::answer::ErrorText;
@@ -102,15 +102,14 @@ pub(super) fn of_item(status: u16, error: &ErrorText) -> Verdict {
         409 if error.kind.is_empty() || error.kind == "version_conflict_engine_exception" => {
             Verdict::Conflict
         }
-        // An alias or an index in between two states; nothing that the document could help.
-        409 => Verdict::Retry,
         // Elasticsearch before 7.7 says 403 to an index on a full disk, later ones 429: a block
         // that is lifted by an administrator or by the disk, not by waiting a moment.
         429 if error.kind == "cluster_block_exception" => Verdict::Refused,
         413 => Verdict::TooLarge,
         400 => of_bad_request(error),
         401 | 403 | 404 | 405 | 406 => Verdict::Refused,
-        408 | 425 | 429 => Verdict::Retry,
+        // 409 of another kind: an alias or an index in between two states.
+        408 | 409 | 425 | 429 => Verdict::Retry,
         402..=499 => Verdict::Poison(PoisonReason::Other),
         // OpenSearch 2.19 says 500 when a processor fails on a document.
         500 if error.kind == "fail_processor_exception" => Verdict::Poison(PoisonReason::Pipeline),
@@ -170,9 +169,8 @@ pub(super) fn of_whole(status: u16, error: &ErrorText) -> Whole {
     let kind = error.kind.as_str();
     match status {
         413 => Whole::TooLarge,
-        401 => Whole::Unauthorized,
         403 if kind == "cluster_block_exception" => Whole::Refused,
-        403 => Whole::Unauthorized,
+        401 | 403 => Whole::Unauthorized,
         429 | 503 if kind == "circuit_breaking_exception" => Whole::Breaker,
         400 | 500 if error.names_type() || error.may_be_typed_path() => Whole::OtherVersion,
         400 if unfit_request(error) => Whole::Refused,

@@ -21,13 +21,13 @@ impl ServerVersion {
     pub const MODERN: Self = Self { product: Product::Elasticsearch, major: 8 };
 
     /// Whether the action needs a type, which is then named in the path. Elasticsearch 7 and
-    /// OpenSearch 1 take it or leave it; later ones refuse it.
+    /// `OpenSearch` 1 take it or leave it; later ones refuse it.
     pub fn needs_type(self) -> bool {
         self.product == Product::Elasticsearch && self.major <= 6
     }
 
     /// Reads the answer of `GET /`. With `compatibility.override_main_response_version` an
-    /// OpenSearch calls itself 7.10.2 and names no distribution; the form is the same.
+    /// `OpenSearch` calls itself 7.10.2 and names no distribution; the form is the same.
     pub(super) fn parse(body: &[u8]) -> Option<(Self, String)> {
         #[derive(Deserialize)]
         struct Root {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::message::{Output, Warning, WarningKind};
 use crate::core::Now;
 
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Subjects that are told apart; with more, the log is told as if each were new.
 const SUBJECTS_MAX: usize = 1_024;
@@ -27,11 +27,11 @@ impl Warnings {
         &mut self,
         now: Now,
         kind: WarningKind,
-        subject: &str,
+        subject: String,
         text: &dyn std::fmt::Display,
         outputs: &mut Vec<Output>,
     ) {
-        let key = (kind, subject.to_owned());
+        let key = (kind, subject.clone());
         if let Some(told) = self.told.get_mut(&key)
             && told.again_at > now.mono_ns
         {
@@ -48,7 +48,7 @@ impl Warnings {
         let before = self.told.insert(key, fresh);
         outputs.push(Output::Warn(Warning {
             kind,
-            subject: subject.to_owned(),
+            subject,
             text: text.to_string(),
             suppressed: before.map_or(0, |it| it.suppressed),
         }));

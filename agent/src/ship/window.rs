@@ -62,7 +62,9 @@ mod tests {
         assert_eq!(window.allowed(), 4);
         let rounds: Vec<_> = (0..4).map(|_| window.sent()).collect();
         assert!(!window.has_room());
-        rounds.iter().for_each(|round| window.congested(*round));
+        for round in rounds {
+            window.congested(round);
+        }
         assert_eq!(window.allowed(), 2);
         (0..4).for_each(|_| window.answered());
         for _ in 0..9 {

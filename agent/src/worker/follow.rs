@@ -89,7 +89,8 @@ fn merge<Handle: Clone>(
     for file in found {
         place(source, file, &on_disk, shape);
     }
-    let newest = newest.and_then(|sequence| source.files.iter().find(|file| file.sequence == sequence));
+    let newest =
+        newest.and_then(|sequence| source.files.iter().find(|file| file.sequence == sequence));
     let lost_sight = newest.is_some_and(|file| {
         let line = fingerprint(file.first_line);
         !on_disk.contains(&file.id) && line.is_none_or(|line| !archives.contains(&line))
@@ -205,9 +206,8 @@ fn remembered<Handle>(
     is_archive: bool,
 ) -> Option<FileRecord> {
     let same_line = |record: &FileRecord| Some(record.first_line) == line;
-    let by_id = |record: &FileRecord| {
-        (record.id == id || record.archive == Some(id)) && same_line(record)
-    };
+    let by_id =
+        |record: &FileRecord| (record.id == id || record.archive == Some(id)) && same_line(record);
     let at = source.remembered.iter().rposition(by_id).or_else(|| {
         // It was compressed, or copied to another disk, while nobody looked. Of several with one
         // first line the oldest is meant, since files are found oldest first.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::blocked::Blocked;
 use super::counters::{ReasonLabel, WorkerCounters};
-use crate::core::{DamageReason, SourceToken};
+use crate::core::{DamageReason, IdPrefix, SourceToken};
 use crate::decode::{Event, Flow, Sink};
-use crate::encode::{Day, Encoder};
+use crate::encode::{Day, Encoder, Slice, Tail, Target};
 
 /// One turn's way into the open batch.
 pub(super) struct TurnSink<'a> {
@@ -14,6 +14,8 @@ pub(super) struct TurnSink<'a> {
     pub blocked: &'a Blocked,
     pub counters: &'a WorkerCounters,
     pub source: SourceToken,
+    /// Of the file that is being read.
+    pub slice: OpenSlice,
     pub mono_ns: u64,
     /// For records without a legal time.
     pub day: Day,
@@ -25,6 +27,24 @@ pub(super) struct TurnSink<'a> {
 
 impl Sink for TurnSink<'_> {
     fn event(&mut self, event: &Event<'_>) -> Flow {
+        let elsewhere = event.file.prefix != self.slice.slice.prefix;
+        if elsewhere {
+            self.slice.begun_in(event.file.prefix).begin(self.encoder);
+        }
+        let flow = self.encode(event);
+        if elsewhere {
+            self.slice.begin(self.encoder);
+        }
+        flow
+    }
+
+    fn damage(&mut self, reason: DamageReason, bytes: u64) {
+        self.counters.damaged_bytes.get_or_create(&label(reason)).inc_by(bytes);
+    }
+}
+
+impl TurnSink<'_> {
+    fn encode(&mut self, event: &Event<'_>) -> Flow {
         let index = self.encoder.index_of(event, self.day);
         if !self.blocked.is_empty() {
             let name = self.encoder.index_name(index);
@@ -41,9 +61,34 @@ impl Sink for TurnSink<'_> {
         }
         if self.encoder.is_full() { Flow::Stop } else { Flow::Go }
     }
+}
 
-    fn damage(&mut self, reason: DamageReason, bytes: u64) {
-        self.counters.damaged_bytes.get_or_create(&label(reason)).inc_by(bytes);
+/// What the documents of one file of one source have in common.
+#[derive(Clone)]
+pub(super) struct OpenSlice {
+    pub slice: Slice,
+    pub tail: Arc<Tail>,
+    pub target: Arc<Target>,
+    /// The place of reading when the turn began.
+    pub offset: u64,
+}
+
+impl OpenSlice {
+    pub(super) fn begin(&self, encoder: &mut Encoder) {
+        encoder.begin(self.slice.clone(), self.tail.clone(), self.target.clone());
+    }
+
+    /// For an event that began in an earlier file. An earlier run may have sent it if it may have
+    /// sent anything from here on.
+    fn begun_in(&self, prefix: IdPrefix) -> Self {
+        let sent_before = self.offset < self.slice.believed_below;
+        let slice = Slice {
+            prefix,
+            believed_below: if sent_before { u64::MAX } else { 0 },
+            raw: None,
+            ..self.slice.clone()
+        };
+        Self { slice, ..self.clone() }
     }
 }
 

@@ -116,8 +116,18 @@ pub struct Position {
 
 impl<Handle> Source<Handle> {
     pub(super) fn new(follow: Follow) -> Self {
-        let Follow { source, key, directory, current, origin, target, opened, record, start, ended } =
-            follow;
+        let Follow {
+            source,
+            key,
+            directory,
+            current,
+            origin,
+            target,
+            opened,
+            record,
+            start,
+            ended,
+        } = follow;
         let known = record.is_some();
         let record = record.unwrap_or_default();
         let decoder = Decoder::new(target.rules().event_bytes_max as usize);
@@ -296,13 +306,7 @@ impl<Handle> Source<Handle> {
         }
     }
 
-    pub(super) fn loss(
-        &self,
-        file: &str,
-        reason: LossReason,
-        from: u64,
-        to: Option<u64>,
-    ) -> Loss {
+    pub(super) fn loss(&self, file: &str, reason: LossReason, from: u64, to: Option<u64>) -> Loss {
         Loss {
             source: self.key.clone(),
             container: self.origin.container_name.clone(),
@@ -311,6 +315,11 @@ impl<Handle> Source<Handle> {
             from,
             to,
         }
+    }
+
+    /// It has read what is there and waits for nothing but news; only then may a timer cut it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.stalled.is_none() && !self.probing && !self.is_ready && !self.read_pending
     }
 
     /// Nothing is read, nothing in flight, nothing unfinished.
@@ -336,7 +345,8 @@ impl<Handle> Source<Handle> {
             frontier,
             offset: self.offset,
             size: self.size_seen.max(self.offset),
-            lag_bytes: waiting + self.size_seen.max(self.offset).saturating_sub(self.offset)
+            lag_bytes: waiting
+                + self.size_seen.max(self.offset).saturating_sub(self.offset)
                 + if self.frontier.file == self.reading { self.offset - frontier } else { 0 },
             bytes_read: self.bytes_read,
             waits_for: self.stalled.as_deref().map(str::to_owned),

@@ -8,7 +8,7 @@ use super::counters::WorkerCounters;
 use super::source::Source;
 use super::{Follow, Input, Output};
 use crate::core::limits::{BATCHES_IN_FLIGHT_MAX, CARRY_BYTES_MAX};
-use crate::core::{BatchId, Epoch, Now, SourceKey, SourceToken};
+use crate::core::{BatchId, Epoch, Now, SourceKey, SourceToken, Stream};
 use crate::encode::{Batch, Codec, Encoder, EncoderSettings, Shape};
 use crate::read::{Completion, Files, PageBuffer};
 
@@ -278,10 +278,7 @@ impl<F: Files> Worker<F> {
             .iter()
             .filter(|token| {
                 let source = &self.sources[*token];
-                source.stalled.is_none()
-                    && !source.probing
-                    && !source.is_ready
-                    && !source.read_pending
+                source.is_waiting()
                     && source.carry_since.is_some_and(|since| self.now.since(since) >= timeout)
             })
             .copied()
@@ -353,7 +350,8 @@ impl<F: Files> Worker<F> {
     /// Forgets a removed source, or notes that an ended one is delivered whole.
     pub(super) fn settle_if_drained(&mut self, token: SourceToken) {
         let Some(source) = self.sources.get_mut(&token) else { return };
-        if !source.is_drained() || source.decoder.carry().is_some() {
+        let unfinished = Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream));
+        if !source.is_drained() || unfinished {
             return;
         }
         if source.removed {
@@ -386,7 +384,7 @@ impl<F: Files> Worker<F> {
         let carry = self
             .carrying
             .iter()
-            .filter(|token| self.sources[*token].stalled.is_none())
+            .filter(|token| self.sources[*token].is_waiting())
             .filter_map(|token| self.sources[token].carry_since)
             .map(|since| after(since, self.settings.partial_timeout))
             .min();

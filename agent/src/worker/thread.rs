@@ -11,8 +11,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 
 use super::step::{Worker, WorkerSettings};
 use super::{Input, Output, WorkerCounters};
-use crate::core::{Now, SourceToken};
 use crate::core::limits::INBOX_MAX;
+use crate::core::{Now, SourceToken};
 use crate::read::{LocalFiles, Pool, ReadSettings, Wake};
 
 /// The way to a worker. Nobody who uses it blocks.

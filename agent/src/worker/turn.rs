@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use super::file::{Born, FileState, new_record, prefix_at};
 use super::follow::path_of;
-use super::sink::TurnSink;
+use super::sink::{OpenSlice, TurnSink};
 use super::source::{Source, fingerprint};
 use super::step::Worker;
 use super::{Output, source::Place};
 use crate::checkpoint::Entry;
-use crate::core::limits::{
-    CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_BYTES_MAX,
-};
+use crate::core::limits::{CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_BYTES_MAX};
 use crate::core::{LossReason, SourceToken, Stream};
 use crate::decode::Flow;
 use crate::encode::{Slice, Tail};
@@ -122,9 +120,9 @@ impl<F: Files> Worker<F> {
         let source = &self.sources[&token];
         let is_archive = source.files[index].is_archive;
         // Bytes may have come between the read and the look at the size.
-        let at_end = done.stat.is_some_and(|stat| {
-            is_archive || stat.size <= source.offset + done.bytes as u64
-        });
+        let at_end = done
+            .stat
+            .is_some_and(|stat| is_archive || stat.size <= source.offset + done.bytes as u64);
         let taken = self.take_chunk(token, index, chunk, outputs);
         match taken {
             Taken::Refused => {}
@@ -149,13 +147,7 @@ impl<F: Files> Worker<F> {
 
     /// Gives a file its name among documents, now that those before it are read. `false`: its
     /// first line is not whole yet.
-    fn be_born(
-        &mut self,
-        token: SourceToken,
-        index: usize,
-        chunk: &[u8],
-        done: ReadDone,
-    ) -> bool {
+    fn be_born(&mut self, token: SourceToken, index: usize, chunk: &[u8], done: ReadDone) -> bool {
         let Some(source) = self.sources.get_mut(&token) else { return false };
         let file = &source.files[index];
         if file.born.is_some() {
@@ -206,13 +198,12 @@ impl<F: Files> Worker<F> {
         self.apply_cuts(token, index);
         let Some(source) = self.sources.get_mut(&token) else { return Taken::Refused };
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
-        let before = Place {
-            file: source.reading,
-            offset: source.offset,
-            carry: source.decoder.carry(),
-        };
-        let piece = up_to_change(chunk, source.offset, born.record.journal.next_change(source.offset));
-        begin_slice(&mut self.encoder, source, index, &self.files);
+        let before =
+            Place { file: source.reading, offset: source.offset, carry: source.decoder.carry() };
+        let piece =
+            up_to_change(chunk, source.offset, born.record.journal.next_change(source.offset));
+        let Some(slice) = open_slice(source, index, &self.files) else { return Taken::Refused };
+        slice.begin(&mut self.encoder);
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
         let journal_day = born.record.journal.day(source.offset);
         let today = born.target.day_of(self.now.wall_ns);
@@ -224,6 +215,7 @@ impl<F: Files> Worker<F> {
             blocked: &self.blocked,
             counters: &self.counters,
             source: token,
+            slice,
             mono_ns: self.now.mono_ns,
             day,
             undated: false,
@@ -305,7 +297,8 @@ impl<F: Files> Worker<F> {
     fn flush_carry(&mut self, token: SourceToken, streams: &[Stream]) {
         let Some(source) = self.sources.get_mut(&token) else { return };
         let Some(index) = source.reading_index() else { return };
-        begin_slice(&mut self.encoder, source, index, &self.files);
+        let Some(slice) = open_slice(source, index, &self.files) else { return };
+        slice.begin(&mut self.encoder);
         let Some(born) = &source.files[index].born else { return };
         let today = born.target.day_of(self.now.wall_ns);
         let before = source.decoder.carry();
@@ -314,6 +307,7 @@ impl<F: Files> Worker<F> {
             blocked: &self.blocked,
             counters: &self.counters,
             source: token,
+            slice,
             mono_ns: self.now.mono_ns,
             day: born.record.journal.day(source.offset).unwrap_or(today),
             undated: false,
@@ -395,7 +389,8 @@ impl<F: Files> Worker<F> {
     fn finish_torn(&mut self, token: SourceToken, rest: &[u8]) {
         let Some(source) = self.sources.get_mut(&token) else { return };
         let Some(index) = source.reading_index() else { return };
-        begin_slice(&mut self.encoder, source, index, &self.files);
+        let Some(slice) = open_slice(source, index, &self.files) else { return };
+        slice.begin(&mut self.encoder);
         let Some(born) = &mut source.files[index].born else { return };
         let before = source.decoder.carry();
         let today = born.target.day_of(self.now.wall_ns);
@@ -406,6 +401,7 @@ impl<F: Files> Worker<F> {
             blocked: &self.blocked,
             counters: &self.counters,
             source: token,
+            slice,
             mono_ns: self.now.mono_ns,
             day,
             undated: false,
@@ -572,14 +568,9 @@ fn up_to_change(chunk: &[u8], offset: u64, change: Option<u64>) -> &[u8] {
     }
 }
 
-fn begin_slice<F: Files>(
-    encoder: &mut crate::encode::Encoder,
-    source: &Source<F::Handle>,
-    index: usize,
-    files: &F,
-) {
+fn open_slice<F: Files>(source: &Source<F::Handle>, index: usize, files: &F) -> Option<OpenSlice> {
     let file = &source.files[index];
-    let Some(born) = &file.born else { return };
+    let born = file.born.as_ref()?;
     let slice = Slice {
         source: source.token,
         epoch: source.epoch,
@@ -588,7 +579,8 @@ fn begin_slice<F: Files>(
         believed_below: born.believed_below,
         raw: files.raw(&file.handle),
     };
-    encoder.begin(slice, born.tail.clone(), born.target.clone());
+    let (tail, target) = (born.tail.clone(), born.target.clone());
+    Some(OpenSlice { slice, tail, target, offset: source.offset })
 }
 
 #[cfg(test)]

@@ -36,6 +36,13 @@ impl Disk {
         inode
     }
 
+    /// The runtime removes a container: its names go, and who holds a file keeps it.
+    pub fn remove_directory(&mut self, directory: &PathBuf) {
+        for inode in self.directories.remove(directory).unwrap_or_default().into_values() {
+            self.inodes[inode].links = 0;
+        }
+    }
+
     /// `name` → `name.1` → `name.2` …
     pub fn rotate(&mut self, directory: &PathBuf, current: &str) {
         let names = self.directories.get_mut(directory).expect("the directory is there");

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sluice::encode::{inflate, select};
-use sluice::ship::{
-    Cut, HttpAnswer, Question, RequestKind, Sent, TransportError, TransportFault,
-};
+use sluice::ship::{Cut, HttpAnswer, Question, RequestKind, Sent, TransportError, TransportFault};
 
 use crate::rng::Rng;
 
@@ -19,6 +17,8 @@ pub struct Server {
     /// Indices that refuse until a time, and how.
     pub refusing: BTreeMap<String, (u64, &'static str)>,
     pub conflicts: u64,
+    /// One in this many documents is one that no mapping takes; 0 is none.
+    pub poison_every: u64,
 }
 
 pub type Answer = Result<HttpAnswer, TransportError>;
@@ -100,10 +100,14 @@ impl Server {
             let index = action["create"]["_index"].as_str().expect("an index").to_owned();
             let id = action["create"]["_id"].as_str().expect("an id").to_owned();
             let refused = self.refusing.get(&index).filter(|(until, _)| *until > mono_ns);
-            let failed = |status: u16, kind: &str| {
-                json!({"create": {"status": status, "error": {"type": kind, "reason": "told to"}}})
-            };
-            items.push(if let Some((_, kind)) = refused {
+            let failed = |status: u16, kind: &str| json!({"create": {"status": status, "error": {"type": kind, "reason": "told to"}}});
+            let digits = id
+                .bytes()
+                .fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+            let poison = self.poison_every > 0 && digits % self.poison_every == 0;
+            items.push(if poison {
+                failed(400, "document_parsing_exception")
+            } else if let Some((_, kind)) = refused {
                 let status = if *kind == "index_closed_exception" { 400 } else { 403 };
                 failed(status, kind)
             } else if busy && rng.one_in(3) {

@@ -2,16 +2,17 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use sluice::checkpoint::{Commit, SourceRecord};
 use sluice::core::{Now, Origin, SourceKey, SourceToken};
-use sluice::encode::{Codec, Rules, Shape, Target, Zone};
+use sluice::encode::{Codec, Rules, Shape, Target, Zone, document, inflate};
 use sluice::read::StartAt;
-use sluice::ship::{self, ShipSettings, Shipper};
+use sluice::ship::{self, Letter, ShipSettings, Shipper};
 use sluice::watch::News;
 use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettings};
 
@@ -39,6 +40,12 @@ pub struct World {
     pending: BTreeMap<u64, Event>,
     next_event: u64,
     losses: Vec<String>,
+    /// Documents that became dead letters, which counts as arrived.
+    letters: BTreeMap<(String, String), Value>,
+    /// Containers that were removed.
+    removed: BTreeSet<usize>,
+    /// When names last changed.
+    rotated_mono_ns: u64,
 }
 
 /// What a seed may do.
@@ -48,11 +55,14 @@ struct Scenario {
     wipes: bool,
     /// Rules change at a restart.
     changes_rules: bool,
+    /// Containers are removed when they have ended.
+    removes: bool,
     event_bytes_max: u32,
 }
 
 struct Agent {
     life: u64,
+    since_mono_ns: u64,
     worker: Worker<SimFiles>,
     shipper: Shipper,
     inputs: Vec<Input>,
@@ -71,6 +81,7 @@ enum Event {
     Crash,
     Start,
     Refuse,
+    Remove(usize),
 }
 
 impl World {
@@ -80,6 +91,7 @@ impl World {
         let scenario = Scenario {
             wipes,
             changes_rules: !wipes && rng.one_in(3),
+            removes: rng.one_in(3),
             event_bytes_max: if rng.one_in(3) { 300 } else { 4 << 20 },
         };
         let wall = 1_795_650_000_000_000_000 + rng.below(86_400) as i64 * SECOND as i64;
@@ -90,7 +102,11 @@ impl World {
             now,
             disk,
             containers: Vec::new(),
-            server: Server { fault_every: rng.below(8), ..Server::default() },
+            server: Server {
+                fault_every: rng.below(8),
+                poison_every: if rng.one_in(4) { 20 } else { 0 },
+                ..Server::default()
+            },
             store: BTreeMap::new(),
             agent: None,
             lives: 0,
@@ -100,6 +116,9 @@ impl World {
             pending: BTreeMap::new(),
             next_event: 0,
             losses: Vec::new(),
+            letters: BTreeMap::new(),
+            removed: BTreeSet::new(),
+            rotated_mono_ns: 0,
             rng,
         };
         for number in 0..world.rng.between(1, 4) {
@@ -172,7 +191,12 @@ impl World {
         let mut text = format!("{:?}, after {} lives", self.scenario, self.lives);
         if let Some(agent) = &self.agent {
             let health = agent.shipper.health(self.now);
-            text += &format!("\n  worker: {}\n  ship: {health:?}", agent.worker.describe());
+            text += &format!(
+                "\n  worker: {}\n  ship: {health:?}, wakes {:?} of {}",
+                agent.worker.describe(),
+                agent.ship_wake,
+                self.now.mono_ns
+            );
         }
         for position in positions.try_iter().flatten() {
             text += &format!("\n  {position:?}");
@@ -192,13 +216,15 @@ impl World {
         self.containers.iter().all(|container| container.ended)
             && self.crashes_left == 0
             && self.agent.is_some()
+            && (!self.scenario.removes || self.removed.len() == self.containers.len())
     }
 
     /// Goes to the next moment at which something happens.
     fn advance(&mut self, settled: bool) -> bool {
         let event = self.events.peek().map(|Reverse((at, _))| *at);
         let agent = self.agent.as_ref();
-        let wakes = agent.and_then(|agent| [agent.worker_wake, agent.ship_wake].into_iter().flatten().min());
+        let wakes = agent
+            .and_then(|agent| [agent.worker_wake, agent.ship_wake].into_iter().flatten().min());
         // Late completions have no event of their own.
         let poll = Some(self.now.mono_ns + if settled { SECOND } else { 20 * MILLISECOND });
         let Some(next) = [event, wakes, poll].into_iter().flatten().min() else { return false };
@@ -231,6 +257,21 @@ impl World {
             Event::Request(of, request) => {
                 let ship::Request { id, kind, .. } = request;
                 let answer = self.server.answer(&kind, &mut self.rng, self.now.mono_ns);
+                if std::env::var_os("SLUICE_SIM_SEED").is_some() {
+                    let what = match &kind {
+                        ship::RequestKind::Bulk { cut, .. } => format!(
+                            "bulk of {} {:?}",
+                            cut.batch.documents.len(),
+                            cut.keep.as_ref().map(|keep| keep.len())
+                        ),
+                        other => format!("{other:?}"),
+                    };
+                    println!(
+                        "{:>14} {what:.200} -> {:.300}",
+                        self.now.mono_ns,
+                        format!("{answer:?}")
+                    );
+                }
                 self.after(0, 30 * MILLISECOND, Event::Answer(of, id, answer));
             }
             Event::Answer(of, request, result) if life == Some(of) => {
@@ -248,6 +289,7 @@ impl World {
             Event::Crash => self.crash(),
             Event::Start => self.start(),
             Event::Refuse => self.refuse(),
+            Event::Remove(number) => self.remove(number),
         }
     }
 
@@ -257,6 +299,12 @@ impl World {
         let names = container.write(&mut disk, &mut self.rng, self.now.wall_ns);
         drop(disk);
         let ended = container.ended;
+        if names {
+            self.rotated_mono_ns = self.now.mono_ns;
+        }
+        if ended && self.scenario.removes {
+            self.after(0, 20 * SECOND, Event::Remove(number));
+        }
         if let Some(agent) = &mut self.agent {
             let (life, source) = (agent.life, SourceToken(number as u32));
             if ended {
@@ -276,6 +324,21 @@ impl World {
         }
     }
 
+    /// The runtime removes an ended container. Only while an agent runs that has had the time to
+    /// open all of its files, and does not crash any more: else bytes are truly gone.
+    fn remove(&mut self, number: usize) {
+        let settled =
+            self.crashes_left == 0 && self.now.mono_ns > self.rotated_mono_ns + 5 * SECOND;
+        let since = self.agent.as_ref().map(|agent| agent.since_mono_ns);
+        if !settled || since.is_none_or(|since| self.now.mono_ns < since + 5 * SECOND) {
+            return self.after(SECOND, 5 * SECOND, Event::Remove(number));
+        }
+        self.disk.borrow_mut().remove_directory(&self.containers[number].directory);
+        self.removed.insert(number);
+        let agent = self.agent.as_mut().expect("it lives");
+        agent.inputs.push(Input::Removed(SourceToken(number as u32)));
+    }
+
     /// An index closes, or turns read-only, for a while.
     fn refuse(&mut self) {
         let names: Vec<String> =
@@ -283,8 +346,8 @@ impl World {
         if !names.is_empty() && self.server.fault_every > 0 {
             let name = names[self.rng.below(names.len() as u64) as usize].clone();
             let until = self.now.mono_ns + self.rng.between(SECOND, 20 * SECOND);
-            let kind = ["index_closed_exception", "cluster_block_exception"]
-                [self.rng.below(2) as usize];
+            let kind =
+                ["index_closed_exception", "cluster_block_exception"][self.rng.below(2) as usize];
             self.server.refusing.insert(name, (until, kind));
         }
         if !self.is_settled() {
@@ -361,10 +424,14 @@ impl World {
         let mut inputs = Vec::new();
         let target = Arc::new(Target::new(self.rules()).expect("a legal zone"));
         for (number, container) in self.containers.iter().enumerate() {
+            if self.removed.contains(&number) {
+                continue;
+            }
             let key = SourceKey::docker(&container.id);
-            let record = self.store.get(&key).map(|bytes| {
-                SourceRecord::from_bytes(bytes).expect("what was stored can be read")
-            });
+            let record = self
+                .store
+                .get(&key)
+                .map(|bytes| SourceRecord::from_bytes(bytes).expect("what was stored can be read"));
             inputs.push(Input::Follow(Box::new(Follow {
                 source: SourceToken(number as u32),
                 key,
@@ -386,6 +453,7 @@ impl World {
         }
         self.agent = Some(Agent {
             life: self.lives,
+            since_mono_ns: self.now.mono_ns,
             worker,
             shipper,
             inputs,
@@ -400,8 +468,7 @@ impl World {
         let Some(mut agent) = self.agent.take() else { return };
         for _ in 0..10_000 {
             let (mut outputs, mut ship_outputs) = (Vec::new(), Vec::new());
-            agent.worker_wake =
-                agent.worker.step(self.now, agent.inputs.drain(..), &mut outputs);
+            agent.worker_wake = agent.worker.step(self.now, agent.inputs.drain(..), &mut outputs);
             let worker_idle = outputs.is_empty();
             for output in outputs {
                 match output {
@@ -426,7 +493,9 @@ impl World {
                 return;
             }
         }
-        panic!("seed {}: the agent never comes to rest", self.seed);
+        let seed = self.seed;
+        self.agent = Some(agent);
+        panic!("seed {seed}: the agent never comes to rest\n{}", self.describe());
     }
 
     fn shipped(&mut self, agent: &mut Agent, output: ship::Output) {
@@ -435,8 +504,23 @@ impl World {
                 self.after(0, 20 * MILLISECOND, Event::Request(agent.life, request));
             }
             ship::Output::Receipt { receipt, .. } => agent.inputs.push(Input::Receipt(receipt)),
-            ship::Output::WriteDeadLetter { letter, .. } => {
+            ship::Output::WriteDeadLetter { letter, batch, documents } => {
+                let body = inflate(&batch).expect("the batch is whole");
+                for Letter { document: number, .. } in documents {
+                    let text = &body[document(&batch, number as usize)];
+                    let lines: Vec<Value> = std::str::from_utf8(text)
+                        .expect("JSON")
+                        .lines()
+                        .map(|line| serde_json::from_str(line).expect("JSON"))
+                        .collect();
+                    let name =
+                        |key: &str| lines[0]["create"][key].as_str().expect("there").to_owned();
+                    self.letters.insert((name("_index"), name("_id")), lines[1].clone());
+                }
                 self.after(0, 20 * MILLISECOND, Event::Letter(agent.life, letter));
+            }
+            ship::Output::Warn(warning) if std::env::var_os("SLUICE_SIM_SEED").is_some() => {
+                println!("{:>14} {warning:?}", self.now.mono_ns);
             }
             ship::Output::ReloadCredentials | ship::Output::Warn(_) => {}
         }
@@ -446,12 +530,22 @@ impl World {
         if let Some(loss) = self.losses.first() {
             return Err(format!("a loss was declared where none can be: {loss}"));
         }
+        let kept = |number: &&usize| {
+            self.store.contains_key(&SourceKey::docker(&self.containers[**number].id))
+        };
+        if let Some(number) = self.removed.iter().find(kept) {
+            return Err(format!(
+                "container {number} is removed and delivered, and still in the store"
+            ));
+        }
         for container in &self.containers {
             for (stream, name) in ["stdout", "stderr"].into_iter().enumerate() {
                 let mut documents: Vec<(&str, &str)> = self
                     .server
                     .documents
-                    .values()
+                    .iter()
+                    .chain(&self.letters)
+                    .map(|(_, document)| document)
                     .filter(|document| {
                         document["container"]["id"] == container.id.as_str()
                             && document["stream"] == name
@@ -474,11 +568,7 @@ impl World {
 }
 
 fn difference(id: &str, stream: &str, written: &str, received: &str) -> String {
-    let same = written
-        .bytes()
-        .zip(received.bytes())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let same = written.bytes().zip(received.bytes()).take_while(|(a, b)| a == b).count();
     let show = |text: &str| {
         let bytes = &text.as_bytes()[same.saturating_sub(30).min(text.len())..];
         String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).into_owned()

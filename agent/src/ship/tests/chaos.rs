@@ -71,7 +71,7 @@ fn run(seed: u64) -> World {
     let mut offset = [0; 4];
     let mut all = Vec::new();
     for number in 1..=BATCHES {
-        let docs: Vec<Doc> = (0..1 + random.up_to(12))
+        let docs: Vec<Doc> = (0..=random.up_to(12))
             .map(|_| {
                 let slice = random.up_to(3) as usize;
                 offset[slice] += 1 + random.up_to(50);
