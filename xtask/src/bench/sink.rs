@@ -1,7 +1,7 @@
 //! The stand-in as a process of its own, so that its cost is nobody else's.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub(super) struct Sink {
     pub(super) url: String,
     counts: Arc<Mutex<Counts>>,
     _running: Running,
+    /// Open until it has ended, as it prints a last report.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Sink {
@@ -52,9 +54,10 @@ impl Sink {
             }
         });
         let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).context("cannot read the ready line")?;
+        let mut output = BufReader::new(output);
+        output.read_line(&mut line).context("cannot read the ready line")?;
         let url = line.trim().strip_prefix("ready ").context("the stand-in did not start")?;
-        Ok(Self { url: url.to_owned(), counts, _running: running })
+        Ok(Self { url: url.to_owned(), counts, _running: running, _output: output })
     }
 
     pub(super) fn counts(&self) -> Counts {

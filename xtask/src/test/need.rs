@@ -21,9 +21,12 @@ impl Missing {
 /// The first thing that `suite` lacks here.
 pub(super) fn missing(suite: &Suite) -> Option<Missing> {
     if matches!(suite.work, Work::AgentTest) {
-        let source = format!("agent/tests/{}.rs", suite.name);
-        if !Path::new(&source).exists() {
-            return Some(Missing::new(format!("there is no {source}"), "it has to be written"));
+        let directory = Path::new("agent/tests");
+        // One file, or a directory with its parts: cargo finds both.
+        let file = directory.join(suite.name).with_extension("rs");
+        if !file.exists() && !directory.join(suite.name).join("main.rs").exists() {
+            let what = format!("there is no {}", file.display());
+            return Some(Missing::new(what, "it has to be written"));
         }
     }
     suite.needs.iter().find_map(|need| match need {
