@@ -10,4 +10,4 @@ pub struct Slot {
     pub written_mono_ns: u64,
 }
 
-const _: () = assert!(core::mem::size_of::<Slot>() == 8);
+const _: () = assert!(size_of::<Slot>() == 8);

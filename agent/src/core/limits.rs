@@ -38,10 +38,6 @@ pub const FILES_PER_SOURCE_MAX: usize = 1_024;
 /// Sources that one agent follows: 10 000 containers are more than any node runs.
 pub const SOURCES_MAX: usize = 65_536;
 
-/// Entries in a worker's inbox; one news per source can wait, so it holds one for each and the
-/// receipts, commits and scans that can be outstanding.
-pub const INBOX_MAX: usize = 2 * SOURCES_MAX;
-
 /// The `_id`: sixteen characters of prefix and eleven hex digits of offset.
 pub const DOCUMENT_ID_BYTES: usize = 27;
 

@@ -136,4 +136,4 @@ fn is_remote(file: impl AsFd) -> bool {
 }
 
 /// A handle that workers, batches and pending reads share.
-pub type Shared = Arc<OpenFile>;
+pub(super) type Shared = Arc<OpenFile>;

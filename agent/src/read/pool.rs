@@ -5,18 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
-
-use crate::core::limits::SOURCES_MAX;
+use crossbeam_channel::{Sender, unbounded};
 
 /// Threads of one lane. Two, so that one cold file does not hold up all opens of its mount.
 const THREADS_PER_LANE: usize = 2;
 
 /// Lanes; more directories than this share the last one.
 const LANES_MAX: usize = 32;
-
-/// A source has at most one read and one scan outstanding.
-const JOBS_PER_LANE_MAX: usize = 2 * SOURCES_MAX;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -41,15 +36,14 @@ impl Pool {
             std::collections::hash_map::Entry::Occupied(lane) => lane.into_mut(),
             std::collections::hash_map::Entry::Vacant(free) => free.insert(start_lane()?),
         };
-        lane.try_send(Box::new(job)).map_err(|error| match error {
-            TrySendError::Full(_) => io::Error::other("too much waits for this mount"),
-            TrySendError::Disconnected(_) => io::Error::other("the threads of this mount ended"),
-        })
+        lane.send(Box::new(job))
+            .map_err(|_| io::Error::other("the threads of this mount have ended"))
     }
 }
 
 fn start_lane() -> io::Result<Sender<Job>> {
-    let (jobs, queue) = bounded::<Job>(JOBS_PER_LANE_MAX);
+    // Bounded by what can be outstanding: a source has at most one read and one scan.
+    let (jobs, queue) = unbounded::<Job>();
     for number in 0..THREADS_PER_LANE {
         let queue = queue.clone();
         std::thread::Builder::new()
@@ -62,6 +56,8 @@ fn start_lane() -> io::Result<Sender<Job>> {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::bounded;
+
     use super::*;
 
     #[test]
@@ -70,7 +66,7 @@ mod tests {
         let (release, hang) = bounded::<()>(0);
         for _ in 0..THREADS_PER_LANE {
             let hang = hang.clone();
-            pool.run(Path::new("/hung/c"), move || drop(hang.recv())).unwrap();
+            pool.run(Path::new("/hung/c"), move || assert!(hang.recv().is_err())).unwrap();
         }
         let (done, answer) = bounded(1);
         pool.run(Path::new("/fine/c"), move || done.send(7).unwrap()).unwrap();

@@ -52,11 +52,11 @@ fn listeners() -> (Listeners, Heard) {
 impl Heard {
     /// The next news, waited for: a minute is a machine that stands still.
     fn news(&self) -> News {
-        self.news.recv_timeout(Duration::from_secs(60)).unwrap()
+        self.news.recv_timeout(Duration::from_mins(1)).unwrap()
     }
 
     fn sighting(&self) -> Sighting {
-        self.sightings.recv_timeout(Duration::from_secs(60)).unwrap()
+        self.sightings.recv_timeout(Duration::from_mins(1)).unwrap()
     }
 
     /// Sightings up to the first with an open log.
@@ -261,7 +261,7 @@ fn the_sweep_finds_and_counts_what_no_signal_announced() {
     assert_eq!(driven.step_after(Duration::from_millis(100)), [news(1, false)]);
     assert_eq!(driven.missed(), 1);
     driven.announcer.seen(SourceToken(1));
-    fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     driven.step_after(Duration::from_secs(2));
     assert_eq!(driven.step_after(Duration::from_millis(100)), [news(1, false)]);
     assert_eq!(driven.missed(), 1, "a changed time is looked into and proves nothing");
@@ -274,7 +274,7 @@ fn without_a_watch_the_sweep_alone_gives_news() {
     // The directory comes later: no rung can take it now.
     let settings = WatchSettings {
         sweep_interval: Duration::from_secs(2),
-        rescan_interval: Duration::from_secs(60),
+        rescan_interval: Duration::from_mins(1),
         ..Default::default()
     };
     let mut driven = Driven::new(settings);
@@ -290,7 +290,7 @@ fn without_a_watch_the_sweep_alone_gives_news() {
     assert_eq!(driven.missed(), 0, "nobody promised to announce it");
     driven.announcer.seen(SourceToken(1));
     // The rescan finds that it can be watched now.
-    driven.step_after(Duration::from_secs(60));
+    driven.step_after(Duration::from_mins(1));
     driven.announcer.seen(SourceToken(1));
     driven.step_after(Duration::from_millis(5));
     append(&dir.join(log_name(ID)), "c\n");
@@ -337,7 +337,7 @@ fn a_full_kernel_queue_says_that_it_lost_signals() {
     .unwrap();
     // Two files in turn, since equal neighbours in the queue are merged.
     let mut files =
-        ["", ".1"].map(|suffix| fs::File::create(dir.path().join(log_name(ID) + suffix)).unwrap());
+        ["", ".1"].map(|suffix| File::create(dir.path().join(log_name(ID) + suffix)).unwrap());
     for number in 0..limit + 10 {
         files[number % 2].write_all(b"x").unwrap();
     }

@@ -333,7 +333,7 @@ impl<Handle> Source<Handle> {
             .files
             .iter()
             .filter_map(|file| file.born.as_ref())
-            .filter(|born| !born.record.finished.is_none_or(|size| size == born.record.frontier))
+            .filter(|born| born.record.finished.is_some_and(|size| size != born.record.frontier))
             .map(|born| born.record.finished.unwrap_or(0) - born.record.frontier)
             .sum();
         let frontier = self.frontier.offset;

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 
 use super::step::{Worker, WorkerSettings};
 use super::{Input, Output, WorkerCounters};
-use crate::core::limits::INBOX_MAX;
 use crate::core::{Now, SourceToken};
 use crate::read::{LocalFiles, Pool, ReadSettings, Wake};
 
@@ -36,21 +35,11 @@ impl Wake for Waker {
 impl Inbox {
     /// Puts an input in the queue. `false`: the worker has ended.
     ///
-    /// The queue holds one news of each source and all receipts, commits and follows that can be
-    /// outstanding; more is a bug of ours.
+    /// The queue is bounded by what can be outstanding: a source is announced once until its
+    /// worker looks, and a receipt, a commit, a follow or an end answers something that is
+    /// counted elsewhere. A queue of fixed capacity would take the memory of all that for good.
     pub fn put(&self, input: Input) -> bool {
-        let sent = match self.queue.try_send(input) {
-            Ok(()) => true,
-            Err(TrySendError::Disconnected(_)) => false,
-            Err(TrySendError::Full(input)) => {
-                assert!(
-                    matches!(input, Input::News(_)),
-                    "a worker's inbox is full of more than can be outstanding"
-                );
-                // The sweep finds it again.
-                true
-            }
-        };
+        let sent = self.queue.send(input).is_ok();
         self.waker.wake();
         sent
     }
@@ -77,7 +66,7 @@ impl WorkerThread {
     ) -> std::io::Result<Self> {
         let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let waker = Arc::new(Waker(event));
-        let (queue, inbox) = bounded(INBOX_MAX);
+        let (queue, inbox) = unbounded();
         let wake = waker.clone();
         let thread = std::thread::Builder::new()
             .name(format!("sluice-worker-{}", settings.index))
@@ -137,7 +126,7 @@ fn run(
 fn sleep(worker: &Worker<LocalFiles>, waker: &Waker, wait: Option<Duration>) {
     let timeout = wait.map(|wait| Timespec {
         tv_sec: wait.as_secs() as i64,
-        tv_nsec: i64::from(wait.subsec_nanos()).into(),
+        tv_nsec: i64::from(wait.subsec_nanos()),
     });
     let ring = worker.files().ring_event();
     let mut fds = vec![PollFd::from_borrowed_fd(waker.0.as_fd(), PollFlags::IN)];

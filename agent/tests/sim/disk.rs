@@ -17,19 +17,19 @@ use sluice::read::{
 use crate::rng::Rng;
 
 #[derive(Default)]
-pub struct Disk {
+pub(crate) struct Disk {
     pub inodes: Vec<Inode>,
     pub directories: BTreeMap<PathBuf, BTreeMap<String, usize>>,
 }
 
-pub struct Inode {
+pub(crate) struct Inode {
     pub bytes: Vec<u8>,
     pub links: u32,
     pub birth_ns: i64,
 }
 
 impl Disk {
-    pub fn create(&mut self, directory: &PathBuf, name: &str, birth_ns: i64) -> usize {
+    pub(crate) fn create(&mut self, directory: &PathBuf, name: &str, birth_ns: i64) -> usize {
         self.inodes.push(Inode { bytes: Vec::new(), links: 1, birth_ns });
         let inode = self.inodes.len() - 1;
         self.directories.entry(directory.clone()).or_default().insert(name.to_owned(), inode);
@@ -37,14 +37,14 @@ impl Disk {
     }
 
     /// The runtime removes a container: its names go, and who holds a file keeps it.
-    pub fn remove_directory(&mut self, directory: &PathBuf) {
+    pub(crate) fn remove_directory(&mut self, directory: &PathBuf) {
         for inode in self.directories.remove(directory).unwrap_or_default().into_values() {
             self.inodes[inode].links = 0;
         }
     }
 
     /// `name` → `name.1` → `name.2` …
-    pub fn rotate(&mut self, directory: &PathBuf, current: &str) {
+    pub(crate) fn rotate(&mut self, directory: &PathBuf, current: &str) {
         let names = self.directories.get_mut(directory).expect("the directory is there");
         let mut ranked: Vec<(u32, String)> = names
             .keys()
@@ -59,7 +59,7 @@ impl Disk {
     }
 
     /// Makes `name.1.gz` of `name.1`, as the runtime does after a rotation.
-    pub fn compress(&mut self, directory: &PathBuf, name: &str, birth_ns: i64) {
+    pub(crate) fn compress(&mut self, directory: &PathBuf, name: &str, birth_ns: i64) {
         let Some(inode) = self.directories[directory].get(name).copied() else { return };
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&self.inodes[inode].bytes).expect("memory takes it");
@@ -70,7 +70,7 @@ impl Disk {
         self.directories.get_mut(directory).expect("it is there").remove(name);
     }
 
-    pub fn inflated(&self, inode: usize) -> Vec<u8> {
+    pub(crate) fn inflated(&self, inode: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         flate2::read::MultiGzDecoder::new(&self.inodes[inode].bytes[..])
             .read_to_end(&mut bytes)
@@ -86,14 +86,14 @@ impl Disk {
 }
 
 /// Reads that are ready at once or later, short or whole, as the seed wants.
-pub struct SimFiles {
+pub(crate) struct SimFiles {
     pub disk: Rc<RefCell<Disk>>,
     pub rng: Rng,
     pub late: Vec<Completion<Handle>>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Handle {
+pub(crate) struct Handle {
     inode: usize,
     is_archive: bool,
 }

@@ -10,7 +10,7 @@ use sluice::ship::{Cut, HttpAnswer, Question, RequestKind, Sent, TransportError,
 use crate::rng::Rng;
 
 #[derive(Default)]
-pub struct Server {
+pub(crate) struct Server {
     pub documents: BTreeMap<(String, String), Value>,
     /// One in this many requests meets a fault; 0 is never.
     pub fault_every: u64,
@@ -21,10 +21,10 @@ pub struct Server {
     pub poison_every: u64,
 }
 
-pub type Answer = Result<HttpAnswer, TransportError>;
+pub(crate) type Answer = Result<HttpAnswer, TransportError>;
 
 impl Server {
-    pub fn answer(&mut self, kind: &RequestKind, rng: &mut Rng, mono_ns: u64) -> Answer {
+    pub(crate) fn answer(&mut self, kind: &RequestKind, rng: &mut Rng, mono_ns: u64) -> Answer {
         match kind {
             RequestKind::Probe => ok(&json!({
                 "version": {"number": "8.19.21", "build_flavor": "default"},

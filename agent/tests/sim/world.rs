@@ -24,7 +24,7 @@ use crate::writer::{Container, Options};
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 
-pub struct World {
+pub(crate) struct World {
     seed: u64,
     rng: Rng,
     now: Now,
@@ -85,7 +85,7 @@ enum Event {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let wipes = rng.one_in(5);
         let scenario = Scenario {
@@ -150,7 +150,7 @@ impl World {
     }
 
     /// Runs to the end; `Err` says what is wrong with the books.
-    pub fn run(mut self) -> Result<(), String> {
+    pub(crate) fn run(mut self) -> Result<(), String> {
         let limit = self.now.mono_ns + 3_600 * SECOND;
         let mut quiet_since = None;
         while self.now.mono_ns < limit {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::disk::Disk;
 use crate::rng::Rng;
 
-pub struct Container {
+pub(crate) struct Container {
     pub id: String,
     pub directory: PathBuf,
     pub current: String,
@@ -22,7 +22,7 @@ pub struct Container {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     pub piece: usize,
     pub max_size: usize,
     pub compress: bool,
@@ -34,7 +34,7 @@ pub struct Options {
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
 
 impl Container {
-    pub fn new(number: u64, options: Options, lines: u64, disk: &mut Disk, now_ns: i64) -> Self {
+    pub(crate) fn new(number: u64, options: Options, lines: u64, disk: &mut Disk, now_ns: i64) -> Self {
         let id = format!("{number:064x}");
         let directory = PathBuf::from(format!("/containers/{id}"));
         let current = format!("{id}-json.log");
@@ -55,7 +55,7 @@ impl Container {
     }
 
     /// Writes one line, or a part of one. Returns whether names changed.
-    pub fn write(&mut self, disk: &mut Disk, rng: &mut Rng, now_ns: i64) -> bool {
+    pub(crate) fn write(&mut self, disk: &mut Disk, rng: &mut Rng, now_ns: i64) -> bool {
         if self.to_compress && rng.one_in(3) {
             self.to_compress = false;
             disk.compress(&self.directory, &format!("{}.1", self.current), now_ns);

@@ -48,7 +48,7 @@ pub(super) fn build(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> R
         suites.iter().copied().filter(|suite| matches!(suite.work, Work::AgentTest)).collect();
     if !tests.is_empty() {
         eprintln!("xtask: building {} test programs and the agent", tests.len());
-        let mut arguments = vec!["test", "--release", "--no-run"];
+        let mut arguments = vec!["test", "--profile", "checks", "--no-run"];
         arguments.extend(workspace::RELEASE_PACKAGES);
         for suite in &tests {
             arguments.extend(["--test", suite.name]);

@@ -24,7 +24,7 @@ pub(super) enum Need {
 
 pub(super) enum Work {
     Cargo(&'static [&'static str]),
-    /// `agent/tests/<name of the suite>.rs`, built with `--release`.
+    /// `agent/tests/<name of the suite>.rs`, built with the profile `checks`.
     AgentTest,
     Xtask(&'static [&'static str]),
 }
