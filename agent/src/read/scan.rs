@@ -141,7 +141,7 @@ struct Files<'a> {
 impl Files<'_> {
     fn add(&mut self, name: String, open: impl FnOnce(&str) -> io::Result<OpenFile>) {
         let Some(rank) = file_rank(&name, self.current) else { return };
-        let is_archive = name.ends_with(".gz");
+        let is_archive = name.strip_suffix(".gz").is_some();
         let file = open(&name);
         let Some(found) = examine(name, file, is_archive, self.known, self.start) else { return };
         // Seen before under another name: the later name is the one that it has now.

@@ -47,20 +47,6 @@ impl Born {
     pub(super) fn context(&self) -> FileContext {
         FileContext { prefix: self.prefix, base: self.record.base }
     }
-
-    /// Brings prefix and target to what the journal says of `offset`.
-    pub(super) fn place_at(&mut self, key: &SourceKey, offset: u64) {
-        self.prefix = prefix_at(key, &self.record, offset);
-        if let Some(rules) = self.record.journal.rules(offset)
-            && rules != self.target.rules()
-            // A zone that is known no more was known when the rules were written; going on with
-            // the present ones is better than standing still, and the checks of a configuration
-            // make it unlikely.
-            && let Ok(target) = Target::new(rules.clone())
-        {
-            self.target = Arc::new(target);
-        }
-    }
 }
 
 pub(super) fn prefix_at(key: &SourceKey, record: &FileRecord, offset: u64) -> IdPrefix {

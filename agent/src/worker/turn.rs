@@ -168,8 +168,8 @@ impl<F: Files> Worker<F> {
         let (id, start) = (source.files[index].id, source.files[index].start);
         let rules = source.target.rules();
         let record = new_record(id, line, lineage, source.next_base, start, rules);
-        let path = path_of(source, &source.files[index].name);
-        let tail = Tail::new(self.settings.shape, &source.origin, &path, &rules.target);
+        let path = path_of(source);
+        let tail = Tail::new(source.shape, &source.origin, &path, &rules.target);
         let born = Born {
             believed_below: start,
             reached: start,
@@ -239,8 +239,7 @@ impl<F: Files> Worker<F> {
             source.bytes_read += consumed as u64;
             self.counters.bytes_read.inc_by(consumed as u64);
             born.reached = born.reached.max(source.offset);
-            born.place_at(&source.key, source.offset);
-            source.decoder.set_event_bytes_max(born.target.rules().event_bytes_max as usize);
+            source.heed_journal();
         }
         if new_day {
             self.needs_commit(token);
@@ -444,12 +443,7 @@ impl<F: Files> Worker<F> {
             source.reading = next.sequence;
             source.offset = next.start;
             source.size_seen = next.start;
-            let (key, at) = (source.key.clone(), source.offset);
-            if let Some(born) = source.files[index + 1].born.as_mut() {
-                born.place_at(&key, at);
-                let max = born.target.rules().event_bytes_max as usize;
-                source.decoder.set_event_bytes_max(max);
-            }
+            source.heed_journal();
             self.after_taking(token, true);
             self.make_ready(token);
         } else if source.removed {

@@ -34,7 +34,13 @@ pub(crate) struct Options {
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
 
 impl Container {
-    pub(crate) fn new(number: u64, options: Options, lines: u64, disk: &mut Disk, now_ns: i64) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        options: Options,
+        lines: u64,
+        disk: &mut Disk,
+        now_ns: i64,
+    ) -> Self {
         let id = format!("{number:064x}");
         let directory = PathBuf::from(format!("/containers/{id}"));
         let current = format!("{id}-json.log");
