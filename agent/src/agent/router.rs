@@ -306,7 +306,9 @@ impl Router {
         }
         let mut commit = Commit { worker: NO_WORKER, sequence: 0, puts };
         while !commit.puts.is_empty() {
-            let Err(TrySendError::Full(back)) = self.routes.commits.try_send(commit) else { return };
+            let Err(TrySendError::Full(back)) = self.routes.commits.try_send(commit) else {
+                return;
+            };
             commit = back;
             tokio::time::sleep(COMMIT_RETRY).await;
         }

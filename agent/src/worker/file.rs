@@ -19,6 +19,8 @@ pub(super) struct FileState<Handle> {
     pub is_archive: bool,
     /// The runtime will not write to it any more.
     pub closed: bool,
+    /// The archive that it became before its turn came.
+    pub archive: Option<FileId>,
     /// Its bytes were overwritten; what was not read of them is gone.
     pub truncated: bool,
     /// Where reading begins on first sight.

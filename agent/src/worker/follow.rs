@@ -137,7 +137,8 @@ fn place<Handle: Clone>(
         }
     };
     let line = fingerprint(first_line);
-    if is_archive && became_archive(source, id, line, on_disk) {
+    if is_archive && (line.is_none() || became_archive(source, id, line, on_disk)) {
+        // Without a whole first line it is being written; the end of that brings another look.
         return;
     }
     let record = remembered(source, id, line, is_archive);
@@ -158,6 +159,7 @@ fn place<Handle: Clone>(
         handle,
         is_archive,
         closed,
+        archive: None,
         truncated: false,
         start,
         first_line,
@@ -185,15 +187,18 @@ fn became_archive<Handle>(
         source.dirty = true;
         return true;
     }
-    // Not begun yet, but open: the descriptor is as good as the archive. It stands beside its
-    // archive for a moment, so being on disk says nothing.
-    source.files.iter().any(|file| {
-        fingerprint(file.first_line) == Some(line) && file.born.is_none() && !file.is_archive
-    }) || source.files.iter().any(|file| {
-        file.born.as_ref().is_some_and(|born| {
-            born.record.first_line == line && born.record.archive.is_none() && file.closed
-        })
-    })
+    // Not begun yet, but open: the descriptor is as good as the archive.
+    let unborn = source.files.iter_mut().find(|file| {
+        file.born.is_none()
+            && file.archive.is_none()
+            && !on_disk.contains(&file.id)
+            && fingerprint(file.first_line) == Some(line)
+    });
+    if let Some(file) = unborn {
+        file.archive = Some(id);
+        return true;
+    }
+    false
 }
 
 /// Takes the record of a file that the store knows.

@@ -213,7 +213,7 @@ impl<Handle> Source<Handle> {
         let archives = self
             .files
             .iter()
-            .filter_map(|file| file.born.as_ref().and_then(|born| born.record.archive));
+            .filter_map(|file| file.born.as_ref().map_or(file.archive, |born| born.record.archive));
         self.files.iter().map(|file| file.id).chain(settled).chain(archives).collect()
     }
 

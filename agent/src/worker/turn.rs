@@ -167,7 +167,8 @@ impl<F: Files> Worker<F> {
         let lineage = source.next_lineage(line);
         let (id, start) = (source.files[index].id, source.files[index].start);
         let rules = source.target.rules();
-        let record = new_record(id, line, lineage, source.next_base, start, rules);
+        let mut record = new_record(id, line, lineage, source.next_base, start, rules);
+        record.archive = source.files[index].archive;
         let path = path_of(source);
         let tail = Tail::new(source.shape, &source.origin, &path, &rules.target);
         let born = Born {
@@ -497,6 +498,7 @@ impl<F: Files> Worker<F> {
             handle: file.handle.clone(),
             is_archive: false,
             closed: file.closed,
+            archive: None,
             truncated: false,
             start: 0,
             first_line: FirstLine::Unfinished,

@@ -63,8 +63,9 @@ impl Container {
     /// Writes one line, or a part of one. Returns whether names changed.
     pub(crate) fn write(&mut self, disk: &mut Disk, rng: &mut Rng, now_ns: i64) -> bool {
         if self.to_compress && rng.one_in(3) {
-            self.to_compress = false;
-            disk.compress(&self.directory, &format!("{}.1", self.current), now_ns);
+            let whole = rng.one_in(2);
+            self.to_compress = !whole;
+            disk.compress(&self.directory, &format!("{}.1", self.current), now_ns, whole);
             return true;
         }
         if self.lines_left == 0 {
@@ -149,7 +150,7 @@ impl Container {
             if self.options.compress {
                 if self.to_compress {
                     // The runtime waits for the last one.
-                    disk.compress(&self.directory, &format!("{}.2", self.current), now_ns);
+                    disk.compress(&self.directory, &format!("{}.2", self.current), now_ns, true);
                 }
                 self.to_compress = true;
             }
