@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
         arguments.push(&engine.image);
         arguments.extend(command);
         let id = engine.docker(arguments);
-        Container { engine, id, is_removed: false }
+        Container { engine, id, name, is_removed: false }
     }
 }
 
@@ -150,6 +150,7 @@ impl<'a> Run<'a> {
 pub(crate) struct Container<'a> {
     engine: &'a Engine,
     pub(crate) id: String,
+    name: String,
     is_removed: bool,
 }
 
@@ -169,8 +170,9 @@ impl Container<'_> {
         assert_eq!(self.wait(), 0, "container {}", self.id);
     }
 
-    pub(crate) fn is_running(&self) -> bool {
-        self.engine.docker(["inspect", "--format", "{{.State.Running}}", &self.id]) == "true"
+    /// The one that it was given first.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// `docker rm --force`, and waits until its directory is gone.

@@ -66,6 +66,27 @@ fn arrive_once(compress: impl Fn(Run<'_>) -> Run<'_>) {
     pair.expect_exactly_once(&ledger);
 }
 
+/// Lines longer than a file, so that each spans several of them, plain and compressed.
+#[test]
+fn lines_longer_than_a_log_file_arrive_whole() {
+    let Some(engine) = Engine::given() else { return };
+    let mut pair = Pair::started(&engine);
+    let parts = TempDir::with_prefix("sluice-parts-").expect("a temporary directory");
+    let mut ledger = Ledger::default();
+    let run = |name: &str, compress: &str, pause: &str| {
+        let script = format!("for part in /parts/{name}.*; do cat $part; sleep {pause}; done");
+        let run = engine.run(name).rotating("300k", 150).log("compress", compress);
+        run.mount(parts.path(), "/parts").sh(&script)
+    };
+    parts_of(&mut ledger, parts.path(), "plain", 20, 1, 1 << 20);
+    parts_of(&mut ledger, parts.path(), "packed", 20, 1, 1 << 20);
+    let containers = [run("plain", "false", "0.2"), run("packed", "true", "0.2")];
+    for container in &containers {
+        container.finish();
+    }
+    pair.expect_exactly_once(&ledger);
+}
+
 /// Files of numbered lines of so many bytes each, for a container to write at its pace.
 fn parts_of(
     ledger: &mut Ledger,
@@ -136,7 +157,7 @@ fn what_the_driver_wrote_arrives_as_it_stands() {
         for container in &containers {
             let arrived = oracle::arrived(&documents, &container.id);
             let written = oracle::written(&container.directory());
-            oracle::assert_same(&arrived, &written, name);
+            oracle::assert_same(&arrived, &written, &format!("{name}, {}", container.name()));
         }
         assert_eq!(documents.len(), count, "{name}");
     }

@@ -69,16 +69,25 @@ pub(crate) fn assert_same(arrived: &Streams, written: &Streams, what: &str) {
         let first = (0..expected.len().max(found.len()))
             .find(|&at| expected.get(at) != found.get(at));
         if let Some(at) = first {
-            let shown = |lines: &[String]| {
-                lines.get(at).map(|line| line.chars().take(200).collect::<String>())
+            let characters = |lines: &[String]| -> Vec<char> {
+                lines.get(at).map(|line| line.chars().collect()).unwrap_or_default()
+            };
+            let (one, other) = (characters(expected), characters(found));
+            let from = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+            let shown = |line: &[char]| {
+                let to = line.len().min(from + 60);
+                line[from.saturating_sub(20)..to].iter().collect::<String>()
             };
             panic!(
                 "{what}, {stream}: {} lines were written and {} arrived; the first that differs \
-                 is number {at}:\nwritten {:?}\narrived {:?}",
+                 is number {at}, from character {from}:\nwritten {} characters, there {:?}\n\
+                 arrived {} characters, there {:?}",
                 expected.len(),
                 found.len(),
-                shown(expected),
-                shown(found)
+                one.len(),
+                shown(&one),
+                other.len(),
+                shown(&other)
             );
         }
     }

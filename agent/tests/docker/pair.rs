@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sluice_bench::load::{Ledger, Written};
-use sluice_bench::standin::Standin;
+use sluice_bench::standin::{Document, Standin};
 use tempfile::TempDir;
 
 use super::common::{IN_TIME, Node, expect_exactly_once};
@@ -90,9 +90,33 @@ impl Pair {
             }
             station.await_idle(IN_TIME);
             station.stop();
+            if !standin.verify(ledger).is_clean() {
+                eprintln!("{}{}", unusual(standin), station.tail());
+            }
             expect_exactly_once(standin, ledger);
         }
     }
+}
+
+/// Documents that the agent itself marked: cut, damaged, without a time.
+fn unusual(standin: &Standin) -> String {
+    let shown = |document: &Document| {
+        let field = |path: &[&str]| document.field(path).unwrap_or_default().to_string();
+        let message = document.text(&["message"]).unwrap_or_default();
+        let begin: String = message.chars().take(40).collect();
+        format!(
+            "{} {} {} offset {} of {}: {} bytes, {begin:?}\n",
+            document.id,
+            field(&["event"]),
+            field(&["log", "order"]),
+            field(&["log", "offset"]),
+            field(&["log", "file", "path"]),
+            message.len()
+        )
+    };
+    let documents = standin.documents();
+    let marked = documents.iter().filter(|document| document.field(&["event"]).is_some());
+    marked.take(MARKED_MAX).map(shown).collect()
 }
 
 /// Sources and how many lines each wrote.
@@ -128,6 +152,9 @@ impl Gate {
         until(&format!("a container's /gate/{name}"), DOCKER_MAX, || file.exists().then_some(()));
     }
 }
+
+/// Marked documents that a failure shows.
+const MARKED_MAX: usize = 20;
 
 /// In a container's script: waits for [`Gate::open`].
 pub(crate) fn wait(name: &str) -> String {

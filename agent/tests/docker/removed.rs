@@ -1,6 +1,6 @@
 //! Containers that are removed with lines unread.
 
-use super::common::wait_until;
+use super::common::{SOON, wait_until};
 use super::engine::{DOCKER_MAX, Engine};
 use super::oracle;
 use super::pair::{Gate, PROMPT, Pair, Side, ledger, wait, write};
@@ -57,11 +57,17 @@ fn a_rotated_log_that_is_deleted_while_the_agent_is_frozen_arrives_or_is_declare
     // Files that came and went while the agent stood still were never open. What it had open has
     // to arrive, without a hole in it, and the rest has to be declared.
     for Side { name, standin, station } in pair.sides() {
+        let ledger = ledger([("before", 500), ("frozen", 2_000)]);
         let declared = || station.log().contains("declared loss");
         let all = || standin.count() == 2_500;
-        assert!(wait_until(PROMPT, || declared() || all()), "{name}: {}", station.tail());
+        assert!(
+            wait_until(SOON, || declared() || all()),
+            "{name}: lines are missing and no loss is declared\n{}{}",
+            standin.verify(&ledger),
+            station.tail()
+        );
         station.await_idle(PROMPT);
-        let summary = standin.verify(&ledger([("before", 500), ("frozen", 2_000)]));
+        let summary = standin.verify(&ledger);
         let total = summary.total();
         assert_eq!((total.doubled, total.corrupt, total.out_of_order), (0, 0, 0), "{summary}");
         if total.missing > 0 {

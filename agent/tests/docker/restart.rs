@@ -68,7 +68,14 @@ impl Dockerd {
     fn end(&mut self, signal: Signal) {
         let Some(mut child) = self.child.take() else { return };
         kill_process(Pid::from_child(&child), signal).expect("dockerd can be signalled");
+        let containerd = std::fs::read_to_string(self.path("exec/containerd/containerd.pid"));
         until("dockerd ends", DOCKER_MAX, || child.try_wait().expect("it can be waited for"));
+        // It goes with dockerd, and a new dockerd must not take the dying one for its own.
+        // There is none where a containerd serves the whole machine.
+        if let Ok(pid) = containerd {
+            let process = format!("/proc/{}", pid.trim());
+            until("containerd ends", DOCKER_MAX, || (!Path::new(&process).exists()).then_some(()));
+        }
     }
 }
 
@@ -113,9 +120,10 @@ fn an_engine_that_restarts_is_followed_again() {
             assert_eq!(row.name, name);
         }
     }
-    through.finish();
-    others.iter().for_each(super::engine::Container::finish);
-    // Docker itself may lose lines that were in its own hands; the files say what it kept.
+    // How they ended is Docker's affair: it may have lost them, or lines that were in its own
+    // hands. The files say what it kept.
+    through.wait();
+    others.iter().for_each(|other| drop(other.wait()));
     let all = || others.iter().chain([&through]);
     let count: usize =
         all().flat_map(|one| oracle::written(&one.directory()).into_values()).map(|v| v.len()).sum();

@@ -13,7 +13,7 @@ use super::common::{Agent, Node, SOON, sluice, wait_until};
 
 /// Between two looks at a condition that is awaited, where each look costs a process.
 const LOOK: Duration = Duration::from_millis(25);
-/// Bytes of the agent's log that a failure shows.
+/// Lines of the agent's log that a failure shows.
 const TAIL_LINES: usize = 30;
 
 /// Looks again and again until there is something to be had; a panic names what was awaited.
@@ -30,9 +30,10 @@ pub(crate) fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Op
 }
 
 pub(crate) struct Station {
+    // Before the node, whose directories go when it is dropped.
+    agent: Option<Agent>,
     pub(crate) node: Node,
     port: u16,
-    agent: Option<Agent>,
 }
 
 impl Station {
@@ -41,7 +42,7 @@ impl Station {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.expect("a port is free").port();
         node.set("http.listen", format!("127.0.0.1:{port}"));
-        Self { node, port, agent: None }
+        Self { agent: None, node, port }
     }
 
     /// Starts it, and waits until it has listed the containers that there are.

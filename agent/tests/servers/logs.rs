@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice_bench::load::{Clock, Kind, Ledger};
-use sluice_bench::verify::{Summary, compare, from_url};
+use sluice_bench::verify::{Received, Summary, compare};
 
 use super::common::{Container, IN_TIME, Node, Writer, spec_for, wait_until};
 use super::server::Server;
@@ -62,11 +62,39 @@ impl Logs {
 /// Every line of the ledger once, whole and in order, and nothing else in these indices.
 #[track_caller]
 pub(crate) fn expect_exactly_once(server: &Server, indices: &str, ledger: &Ledger) -> Summary {
-    let received = from_url(&server.url, indices).expect("the documents can be read back");
-    let summary = compare(ledger, &received);
+    let summary = compare(ledger, &received(server, indices));
     assert!(summary.is_clean(), "{indices}:\n{summary}");
     assert_eq!(summary.foreign, 0, "{indices}:\n{summary}{:#?}", summary.foreign_examples);
     assert_eq!(summary.documents, ledger.lines(), "{indices}:\n{summary}");
     assert!(ledger.lines() > 0, "a test of nothing");
     summary
+}
+
+/// Documents per page.
+const PAGE: usize = 2_000;
+
+/// All documents, page by page.
+#[track_caller]
+fn received(server: &Server, indices: &str) -> Received {
+    server.ask("POST", &format!("/{indices}/_refresh"), &Value::Null);
+    let first = json!({"size": PAGE, "sort": ["_doc"], "query": {"match_all": {}}});
+    let mut page = server.ask("POST", &format!("/{indices}/_search?scroll=1m"), &first);
+    let mut received = Received::new();
+    loop {
+        let hits = page["hits"]["hits"].as_array().expect("hits");
+        if hits.is_empty() {
+            break;
+        }
+        for hit in hits {
+            let source = &hit["_source"];
+            let message = source["message"].as_str().expect("a message");
+            let order = source["log"]["order"].as_str().expect("a sort key");
+            received.take(message.as_bytes(), Some(order.as_bytes()));
+        }
+        let next = json!({"scroll": "1m", "scroll_id": page["_scroll_id"]});
+        page = server.ask("POST", "/_search/scroll", &next);
+    }
+    let scroll = json!({"scroll_id": page["_scroll_id"]});
+    server.ask("DELETE", "/_search/scroll", &scroll);
+    received
 }

@@ -1,7 +1,9 @@
 //! A real server: started for a test, asked over HTTP.
 
 use std::fmt;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use super::station::until;
 
 /// A node closes in well under a second when the machine is quiet.
 const STOP_MAX: Duration = Duration::from_secs(30);
+/// Of its log, when a test fails.
+const TAIL_LINES: usize = 15;
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct Release {
@@ -71,7 +75,7 @@ pub(crate) struct Server {
     pub(crate) is_typed: bool,
     child: Child,
     // After the process, as fields are dropped in order.
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Server {
@@ -83,7 +87,10 @@ impl Server {
         command.args(["server", &release.family, &release.version, "--with-parent"]);
         command.args(["--port", "0", "--data"]).arg(data.path());
         command.args(settings.iter().flat_map(|setting| ["--set", setting]));
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        // Servers tell of each refused request at length; it is shown when a test fails.
+        let log = data.path().join("server.log");
+        let said = File::create(&log).expect("a log can be made");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said);
         let mut child = command.spawn().expect("xtask can be started");
         let output = child.stdout.take().expect("standard output is piped");
         let mut line = String::new();
@@ -92,10 +99,10 @@ impl Server {
         let ["ready", url, "version", version] = words[..] else {
             child.kill().ok();
             child.wait().ok();
-            panic!("{release} does not start; its reason is on standard error: {line:?}");
+            panic!("{release} does not start: {line:?}\n{}", tail(&log));
         };
         assert_eq!(version, release.version, "the server itself says what it is");
-        Self { url: url.to_owned(), is_typed: release.is_typed(), child, _data: data }
+        Self { url: url.to_owned(), is_typed: release.is_typed(), child, data }
     }
 
     #[track_caller]
@@ -155,18 +162,23 @@ impl Server {
     }
 }
 
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself, which the test has seen then.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         if std::thread::panicking() {
+            eprintln!("the server said:\n{}", tail(&self.data.path().join("server.log")));
             // No second panic out of this one; the machine is busy and the server slow to close.
             self.child.kill().ok();
             self.child.wait().ok();
             return;
         }
-        let ended = || self.child.try_wait().expect("a child can be waited for");
-        let mut ended = ended;
-        until("the server closes", STOP_MAX, &mut ended);
+        until("the server closes", STOP_MAX, || self.child.try_wait().expect("a child of ours"));
     }
 }
