@@ -7,6 +7,7 @@
 //! waits on others. Between them only bounded queues, on which nobody blocks.
 
 mod output;
+mod pulse;
 mod router;
 mod view;
 
@@ -165,6 +166,7 @@ impl Running {
         let workers = start_workers(config, &counters, &ship, &committer, &watcher, &gone)?;
         let started = workers.iter().map(|worker| worker.inbox().clone()).collect();
         assert!(inboxes.set(started).is_ok(), "the workers are started once");
+        take_pulses(&workers, &health);
 
         let (changes, changed) = mpsc::channel(CHANGES_MAX);
         let add_root = {
@@ -266,6 +268,15 @@ impl Running {
         }
         drop((self.watcher, self.discovery));
         self.committer.finish();
+    }
+}
+
+fn take_pulses(workers: &[WorkerThread], health: &Health) {
+    for (number, worker) in workers.iter().enumerate() {
+        let heartbeat = health.heartbeat(format!("worker {number}"), pulse::SILENCE_MAX);
+        let inbox = worker.inbox().clone();
+        let ask = move |reply| inbox.put(Input::Positions(reply));
+        tokio::spawn(pulse::pulse(heartbeat, pulse::EVERY, ask));
     }
 }
 
