@@ -261,7 +261,7 @@ fn the_sweep_finds_and_counts_what_no_signal_announced() {
     assert_eq!(driven.step_after(Duration::from_millis(100)), [news(1, false)]);
     assert_eq!(driven.missed(), 1);
     driven.announcer.seen(SourceToken(1));
-    fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     driven.step_after(Duration::from_secs(2));
     assert_eq!(driven.step_after(Duration::from_millis(100)), [news(1, false)]);
     assert_eq!(driven.missed(), 1, "a changed time is looked into and proves nothing");
@@ -337,12 +337,12 @@ fn a_full_kernel_queue_says_that_it_lost_signals() {
     .unwrap();
     // Two files in turn, since equal neighbours in the queue are merged.
     let mut files =
-        ["", ".1"].map(|suffix| fs::File::create(dir.path().join(log_name(ID) + suffix)).unwrap());
+        ["", ".1"].map(|suffix| File::create(dir.path().join(log_name(ID) + suffix)).unwrap());
     for number in 0..limit + 10 {
         files[number % 2].write_all(b"x").unwrap();
     }
     let mut signals = Vec::new();
-    while !rung.collect(&mut signals) {}
+    while rung.collect(&mut signals).more {}
     assert_eq!(signals.iter().filter(|signal| **signal == Signal::Lost).count(), 1);
     assert!(signals.len() > limit / 2);
 }
