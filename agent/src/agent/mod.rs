@@ -77,6 +77,7 @@ pub enum StartError {
 
 /// Runs the agent until a signal ends it.
 pub fn run(config: &Config, log: &log::LogGuard) -> Result<(), StartError> {
+    raise_descriptors();
     let _lock = StateLock::acquire(&config.state_dir, LOCK_PATIENCE, |holder| {
         tracing::warn!(
             "another agent{holder} holds the state directory; waiting up to {} s for it to end",
@@ -102,6 +103,17 @@ pub fn run(config: &Config, log: &log::LogGuard) -> Result<(), StartError> {
     // What is still asked of a server or a disk is not waited for: it is not acknowledged.
     runtime.shutdown_background();
     end
+}
+
+/// Every followed log is held open, and shells and runtimes hand out 1024 descriptors: takes what
+/// the hard limit gives.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
 struct Running {

@@ -117,8 +117,10 @@ fn an_engine_that_restarts_is_followed_again() {
     others.iter().for_each(super::engine::Container::finish);
     // Docker itself may lose lines that were in its own hands; the files say what it kept.
     let all = || others.iter().chain([&through]);
-    let count: usize =
-        all().flat_map(|one| oracle::written(&one.directory()).into_values()).map(|v| v.len()).sum();
+    let count: usize = all()
+        .flat_map(|one| oracle::written(&one.directory()).into_values())
+        .map(|v| v.len())
+        .sum();
     assert!(count > 400, "a test of nothing");
     eprintln!("{count} of 4400 lines came through the engine's restarts");
     pair.await_documents(count as u64);
