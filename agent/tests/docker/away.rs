@@ -69,8 +69,7 @@ fn files_that_were_rotated_after_a_kill_are_read_once() {
     let Some(engine) = Engine::given() else { return };
     let gate = Gate::new();
     let mut pair = Pair::started(&engine);
-    let script =
-        format!("{}; {}; {}", write("first", 3_000), wait("go"), write("second", 3_000));
+    let script = format!("{}; {}; {}", write("first", 3_000), wait("go"), write("second", 3_000));
     let container = engine
         .run("killed")
         .rotating("100k", 30)

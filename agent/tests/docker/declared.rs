@@ -11,8 +11,7 @@ fn only_declared_output_is_collected_where_that_is_asked_for() {
     pair.set("collect.stdout", "declared");
     pair.start();
     let undeclared = engine.run("undeclared").sh(&write("undeclared", 10));
-    let by_env =
-        engine.run("by-env").env("aliyun_logs_web", "stdout").sh(&write("by-env", 10));
+    let by_env = engine.run("by-env").env("aliyun_logs_web", "stdout").sh(&write("by-env", 10));
     let by_label =
         engine.run("by-label").label("aliyun.logs.shop", "stdout").sh(&write("by-label", 10));
     for container in [&undeclared, &by_env, &by_label] {

@@ -138,7 +138,8 @@ fn what_the_driver_wrote_arrives_as_it_stands() {
         let settled = || {
             let names: Vec<_> = std::fs::read_dir(container.directory()).ok()?.flatten().collect();
             let is_rotated = |name: &str| name.contains("-json.log.") && !name.ends_with(".gz");
-            let plain = names.iter().filter(|entry| is_rotated(&entry.file_name().to_string_lossy()));
+            let plain =
+                names.iter().filter(|entry| is_rotated(&entry.file_name().to_string_lossy()));
             let both = plain.clone().any(|entry| {
                 let mut packed = entry.path().into_os_string();
                 packed.push(".gz");
@@ -167,8 +168,18 @@ fn what_the_driver_wrote_arrives_as_it_stands() {
 /// end.
 fn lines_of_rubbish(rng: &mut Rng) -> Vec<u8> {
     let words: [&[u8]; 12] = [
-        b"plain ", b"\xff", b"\xe2\x82", "€".as_bytes(), "🚀".as_bytes(), b"\0", b"\x1b[31m",
-        b"\"quoted\\\"", "line\u{2028}separator".as_bytes(), b"<&>", b"\t", b"\r",
+        b"plain ",
+        b"\xff",
+        b"\xe2\x82",
+        "€".as_bytes(),
+        "🚀".as_bytes(),
+        b"\0",
+        b"\x1b[31m",
+        b"\"quoted\\\"",
+        "line\u{2028}separator".as_bytes(),
+        b"<&>",
+        b"\t",
+        b"\r",
     ];
     let mut all = Vec::new();
     for _ in 0..400 {
@@ -215,10 +226,8 @@ fn a_restarted_container_goes_on() {
     let Some(engine) = Engine::given() else { return };
     let mut pair = Pair::started(&engine);
     // Each run counts itself in a file of the container.
-    let script = format!(
-        "touch /runs; echo x >> /runs; n=$(wc -l < /runs); {}",
-        write("run-$n", 500)
-    );
+    let script =
+        format!("touch /runs; echo x >> /runs; n=$(wc -l < /runs); {}", write("run-$n", 500));
     let container = engine.run("again").rotating("100k", 20).sh(&script);
     container.finish();
     pair.await_documents(500);
@@ -252,9 +261,9 @@ fn fields_say_where_a_line_is_from() {
     let first = String::from_utf8_lossy(source.next_line()).into_owned();
     for Side { name, standin, .. } in pair.sides() {
         let documents = standin.documents();
-        let document = documents.iter().find(|document| {
-            document.text(&["message"]).is_some_and(|message| message == first)
-        });
+        let document = documents
+            .iter()
+            .find(|document| document.text(&["message"]).is_some_and(|message| message == first));
         let document = document.expect("the first line is there");
         let check = |path: &[&str], expect: &str| {
             assert_eq!(document.text(path).as_deref(), Some(expect), "{name}: {path:?}");

@@ -66,8 +66,8 @@ pub(crate) fn assert_same(arrived: &Streams, written: &Streams, what: &str) {
     for (stream, expected) in written {
         let nothing = Vec::new();
         let found = arrived.get(stream).unwrap_or(&nothing);
-        let first = (0..expected.len().max(found.len()))
-            .find(|&at| expected.get(at) != found.get(at));
+        let first =
+            (0..expected.len().max(found.len())).find(|&at| expected.get(at) != found.get(at));
         if let Some(at) = first {
             let characters = |lines: &[String]| -> Vec<char> {
                 lines.get(at).map(|line| line.chars().collect()).unwrap_or_default()

@@ -11,12 +11,8 @@ fn a_log_that_is_deleted_while_the_agent_is_frozen_arrives() {
     let Some(engine) = Engine::given() else { return };
     let gate = Gate::new();
     let mut pair = Pair::started(&engine);
-    let script = format!(
-        "{}; {}; {}; sleep 600",
-        write("before", 500),
-        wait("go"),
-        write("frozen", 2_000)
-    );
+    let script =
+        format!("{}; {}; {}; sleep 600", write("before", 500), wait("go"), write("frozen", 2_000));
     let mut container = engine.run("frozen").mount(gate.path(), "/gate").sh(&script);
     pair.await_documents(500);
     pair.sides().for_each(|side| side.station.freeze());
@@ -38,12 +34,8 @@ fn a_rotated_log_that_is_deleted_while_the_agent_is_frozen_arrives_or_is_declare
     let Some(engine) = Engine::given() else { return };
     let gate = Gate::new();
     let mut pair = Pair::started(&engine);
-    let script = format!(
-        "{}; {}; {}; sleep 600",
-        write("before", 500),
-        wait("go"),
-        write("frozen", 2_000)
-    );
+    let script =
+        format!("{}; {}; {}; sleep 600", write("before", 500), wait("go"), write("frozen", 2_000));
     let mut container =
         engine.run("frozen").rotating("100k", 30).mount(gate.path(), "/gate").sh(&script);
     pair.await_documents(500);

@@ -125,8 +125,10 @@ fn an_engine_that_restarts_is_followed_again() {
     through.wait();
     others.iter().for_each(|other| drop(other.wait()));
     let all = || others.iter().chain([&through]);
-    let count: usize =
-        all().flat_map(|one| oracle::written(&one.directory()).into_values()).map(|v| v.len()).sum();
+    let count: usize = all()
+        .flat_map(|one| oracle::written(&one.directory()).into_values())
+        .map(|v| v.len())
+        .sum();
     assert!(count > 400, "a test of nothing");
     eprintln!("{count} of 4400 lines came through the engine's restarts");
     pair.await_documents(count as u64);

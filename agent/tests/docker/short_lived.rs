@@ -52,7 +52,11 @@ fn containers_that_live_for_50_ms_arrive_or_are_declared() {
             "{side}: {share:.0} % of the containers that lived for 50 ms arrived, {} declared lost",
             declared()
         );
-        assert!(settled, "{side}: {missing:?} neither arrived nor were declared\n{}", station.tail());
+        assert!(
+            settled,
+            "{side}: {missing:?} neither arrived nor were declared\n{}",
+            station.tail()
+        );
         let log = station.log();
         let said = log.lines().filter(|line| line.contains("declared loss")).count();
         assert_eq!(said, declared(), "{side}: each loss has its line\n{log}");

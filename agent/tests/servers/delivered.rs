@@ -47,9 +47,7 @@ pub(super) fn check(server: &Server) -> u64 {
     // The same ids, whatever became of the state.
     logs.station.forget_everything();
     logs.station.start();
-    let again = || {
-        logs.station.metric("sluice_ship_documents_total", &[]) as u64 >= ledger.lines()
-    };
+    let again = || logs.station.metric("sluice_ship_documents_total", &[]) as u64 >= ledger.lines();
     assert!(wait_until(IN_TIME, again), "{}", logs.station.tail());
     logs.station.await_idle(IN_TIME);
     assert_eq!(logs.station.metric("sluice_generations_total", &[]), 0.0, "new ids were made");

@@ -51,11 +51,7 @@ impl Logs {
             found = server.count(indices);
             found >= count
         });
-        assert!(
-            arrived,
-            "{indices}: {found} of {count} documents\n{}",
-            self.station.tail()
-        );
+        assert!(arrived, "{indices}: {found} of {count} documents\n{}", self.station.tail());
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Container {
     open: [Option<String>; 2],
     /// What each stream has written, without newlines.
     pub written: [String; 2],
+    /// Lines that are no records, as a torn write leaves them.
+    pub raw: Vec<String>,
     pub lines_left: u64,
     pub ended: bool,
     to_compress: bool,
@@ -27,6 +29,8 @@ pub(crate) struct Options {
     pub max_size: usize,
     pub compress: bool,
     pub attrs: bool,
+    /// Some lines are no records.
+    pub raw: bool,
     /// Lines may be left unfinished for a while.
     pub prompts: bool,
 }
@@ -54,6 +58,7 @@ impl Container {
             options,
             open: [None, None],
             written: [String::new(), String::new()],
+            raw: Vec::new(),
             lines_left: lines,
             ended: false,
             to_compress: false,
@@ -72,6 +77,13 @@ impl Container {
             return self.end(disk, rng, now_ns);
         }
         self.lines_left -= 1;
+        if self.options.raw && rng.one_in(40) {
+            let line = format!("no record c{} n{} \"", self.number, self.lines_left);
+            disk.inodes[self.inode].bytes.extend_from_slice(line.as_bytes());
+            disk.inodes[self.inode].bytes.push(b'\n');
+            self.raw.push(line);
+            return false;
+        }
         let stream = usize::from(rng.one_in(4));
         let text = self.text(rng);
         let unfinished = self.options.prompts && rng.one_in(8);
