@@ -26,10 +26,19 @@ pub(crate) struct Settings<'a> {
     /// Of the index, before its date.
     pub(crate) target: &'a str,
     pub(crate) codec: &'a str,
+    pub(crate) collect: Collect,
     /// `None`: as many as it wants.
     pub(crate) workers: Option<u32>,
     /// `None`: the one that was built here.
     pub(crate) program: Option<&'a Path>,
+}
+
+/// Whose output is collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Collect {
+    All,
+    /// Only that of containers with a label `sluice.logs.<target>=stdout`.
+    Declared,
 }
 
 pub(crate) struct Agent {
@@ -72,6 +81,11 @@ impl Agent {
         }
     }
 
+    /// SIGKILL, at whatever it is doing.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.running.kill().map(drop)
+    }
+
     /// SIGTERM; an error if it does not end well.
     pub(crate) fn stop(&mut self) -> Result<()> {
         let status = self.running.end()?;
@@ -89,21 +103,17 @@ impl Agent {
 }
 
 fn yaml(settings: &Settings<'_>) -> String {
-    let Settings {
-        directory,
-        docker_socket,
-        docker_root,
-        host,
-        target,
-        codec,
-        workers,
-        program: _,
-    } = settings;
-    let workers = workers.map_or_else(|| "auto".to_owned(), |workers| workers.to_string());
+    let Settings { directory, docker_socket, docker_root, host, target, codec, .. } = settings;
+    let collect = match settings.collect {
+        Collect::All => "all",
+        Collect::Declared => "declared",
+    };
+    let workers = settings.workers.map_or_else(|| "auto".to_owned(), |workers| workers.to_string());
     format!(
         "state_dir: {state}\n\
          node: demo\n\
          target: {target}\n\
+         collect: {{stdout: {collect}}}\n\
          docker: {{socket: {socket}, root: {root}}}\n\
          compression: {{codec: {codec}}}\n\
          output: {{elasticsearch: {{hosts: [\"{host}\"]}}}}\n\

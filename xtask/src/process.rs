@@ -100,6 +100,10 @@ impl Running {
             std::thread::sleep(POLL);
         }
         eprintln!("xtask: {} did not end in {:?} and is killed", self.name, self.patience);
+        self.kill()
+    }
+
+    pub(crate) fn kill(&mut self) -> Result<ExitStatus> {
         self.child.kill().with_context(|| format!("cannot kill {}", self.name))?;
         self.child.wait().with_context(|| format!("cannot wait for {}", self.name))
     }

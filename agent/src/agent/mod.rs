@@ -7,6 +7,7 @@
 //! waits on others. Between them only bounded queues, on which nobody blocks.
 
 mod output;
+mod pulse;
 mod router;
 mod view;
 
@@ -76,6 +77,7 @@ pub enum StartError {
 
 /// Runs the agent until a signal ends it.
 pub fn run(config: &Config, log: &log::LogGuard) -> Result<(), StartError> {
+    raise_descriptors();
     let _lock = StateLock::acquire(&config.state_dir, LOCK_PATIENCE, |holder| {
         tracing::warn!(
             "another agent{holder} holds the state directory; waiting up to {} s for it to end",
@@ -101,6 +103,17 @@ pub fn run(config: &Config, log: &log::LogGuard) -> Result<(), StartError> {
     // What is still asked of a server or a disk is not waited for: it is not acknowledged.
     runtime.shutdown_background();
     end
+}
+
+/// Every followed log is held open, and shells and runtimes hand out 1024 descriptors: takes what
+/// the hard limit gives.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
 struct Running {
@@ -165,6 +178,7 @@ impl Running {
         let workers = start_workers(config, &counters, &ship, &committer, &watcher, &gone)?;
         let started = workers.iter().map(|worker| worker.inbox().clone()).collect();
         assert!(inboxes.set(started).is_ok(), "the workers are started once");
+        take_pulses(&workers, &health);
 
         let (changes, changed) = mpsc::channel(CHANGES_MAX);
         let add_root = {
@@ -266,6 +280,15 @@ impl Running {
         }
         drop((self.watcher, self.discovery));
         self.committer.finish();
+    }
+}
+
+fn take_pulses(workers: &[WorkerThread], health: &Health) {
+    for (number, worker) in workers.iter().enumerate() {
+        let heartbeat = health.heartbeat(format!("worker {number}"), pulse::SILENCE_MAX);
+        let inbox = worker.inbox().clone();
+        let ask = move |reply| inbox.put(Input::Positions(reply));
+        tokio::spawn(pulse::pulse(heartbeat, pulse::EVERY, ask));
     }
 }
 

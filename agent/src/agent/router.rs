@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::mpsc;
 
 use super::Inboxes;
@@ -306,11 +306,10 @@ impl Router {
         }
         let mut commit = Commit { worker: NO_WORKER, sequence: 0, puts };
         while !commit.puts.is_empty() {
-            match self.routes.commits.try_send(commit) {
-                Ok(()) => return,
-                Err(crossbeam_channel::TrySendError::Full(back)) => commit = back,
-                Err(crossbeam_channel::TrySendError::Disconnected(_)) => return,
-            }
+            let Err(TrySendError::Full(back)) = self.routes.commits.try_send(commit) else {
+                return;
+            };
+            commit = back;
             tokio::time::sleep(COMMIT_RETRY).await;
         }
     }

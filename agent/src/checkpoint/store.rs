@@ -235,8 +235,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.redb");
         drop(Store::open(directory.path()).unwrap());
-        for bytes in [&b"no store at all"[..], &[0; 70_000]] {
-            std::fs::write(&path, bytes).unwrap();
+        for bytes in [b"no store at all".to_vec(), vec![0; 70_000]] {
+            std::fs::write(&path, &bytes).unwrap();
             let opened = Store::open(directory.path()).unwrap();
             let (aside, _) = opened.moved_aside.expect("it was damaged");
             assert_eq!(std::fs::read(&aside).unwrap(), bytes);

@@ -21,8 +21,9 @@ impl From<StartError> for ExitError {
             StartError::Store(error) => error.into(),
             StartError::Listen(error) => error.into(),
             StartError::Socket(error) => error.into(),
-            StartError::Target(_) | StartError::NoNode => Self::new(Code::Config, error),
-            StartError::Output(_) => Self::new(Code::Config, error),
+            StartError::Target(_) | StartError::NoNode | StartError::Output(_) => {
+                Self::new(Code::Config, error)
+            }
             StartError::Watch(_) | StartError::OutputEnded(_) | StartError::Thread(_) => {
                 Self::new(Code::Unavailable, error)
             }

@@ -1,7 +1,8 @@
 //! The seam to the compression of a body: plain bytes in, one gzip member out.
 
 use bytes::Bytes;
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+use crc32fast::Hasher;
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::{Body, Encoding};
 use crate::core::limits::BLOCK_BYTES;
@@ -98,7 +99,9 @@ impl Writer {
 /// One gzip member; the state is used again for the next.
 struct Gzip {
     state: Compress,
-    check: Crc,
+    check: Hasher,
+    /// Plain bytes so far, as the trailer has them.
+    plain_bytes: u32,
     out: Vec<u8>,
     /// Length of the last member, as the guess for the next.
     last_bytes: usize,
@@ -107,12 +110,13 @@ struct Gzip {
 impl Gzip {
     fn new(level: u32) -> Self {
         let state = Compress::new(Compression::new(level), false);
-        Self { state, check: Crc::new(), out: Vec::new(), last_bytes: 0 }
+        Self { state, check: Hasher::new(), plain_bytes: 0, out: Vec::new(), last_bytes: 0 }
     }
 
     fn push(&mut self, block: &[u8]) {
         self.begin();
         self.check.update(block);
+        self.plain_bytes = self.plain_bytes.wrapping_add(block.len() as u32);
         let mut rest = block;
         while !rest.is_empty() {
             rest = &rest[self.step(rest, FlushCompress::None).1..];
@@ -122,10 +126,10 @@ impl Gzip {
     fn finish(&mut self) -> Vec<u8> {
         self.begin();
         while self.step(&[], FlushCompress::Finish).0 != Status::StreamEnd {}
-        self.out.extend_from_slice(&self.check.sum().to_le_bytes());
-        self.out.extend_from_slice(&self.check.amount().to_le_bytes());
+        let check = std::mem::take(&mut self.check).finalize();
+        self.out.extend_from_slice(&check.to_le_bytes());
+        self.out.extend_from_slice(&std::mem::take(&mut self.plain_bytes).to_le_bytes());
         self.state.reset();
-        self.check.reset();
         self.last_bytes = self.out.len();
         std::mem::take(&mut self.out)
     }

@@ -31,7 +31,7 @@ pub fn positions_table(rows: &[PositionView]) -> String {
     let body = rows.iter().map(|row| {
         [
             row.container.clone(),
-            row.file.clone(),
+            short(&row.file),
             row.inode.to_string(),
             row.frontier.to_string(),
             row.read.to_string(),
@@ -42,6 +42,12 @@ pub fn positions_table(rows: &[PositionView]) -> String {
         ]
     });
     aligned(head, body, &[2, 3, 4, 5, 6, 7])
+}
+
+/// A name that begins with a container's id, less most of it.
+fn short(file: &str) -> String {
+    let digits = file.bytes().take_while(u8::is_ascii_hexdigit).count();
+    if digits < 64 { file.to_owned() } else { format!("{}…{}", &file[..12], &file[digits..]) }
 }
 
 /// A count of bytes for people: three digits and a unit.
@@ -120,6 +126,13 @@ mod tests {
         check(1_023 << 10, "1.00 MiB");
         check(5 << 30, "5.00 GiB");
         check(u64::MAX, "16384 PiB");
+    }
+
+    #[test]
+    fn ids_are_short() {
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(short(&format!("{id}-json.log.1")), "0123456789ab…-json.log.1");
+        assert_eq!(short("abc.log"), "abc.log");
     }
 
     #[test]

@@ -44,8 +44,9 @@ impl PageBuffer {
 }
 
 impl Default for PageBuffer {
+    /// One without memory.
     fn default() -> Self {
-        Self::new()
+        Self { bytes: Vec::new(), start: 0, len: 0 }
     }
 }
 

@@ -25,7 +25,7 @@ pub use file::{FileId, OpenFile, Stat};
 pub use first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
 pub use local::{Cold, LocalFiles, ReadSettings, Wake};
 pub use pool::Pool;
-pub use scan::{Found, FoundKind, ScanJob, ScanResult, StartAt, file_rank, scan};
+pub use scan::{Found, FoundKind, ScanJob, ScanResult, StartAt, file_rank, in_order, scan};
 
 use std::io;
 

@@ -119,9 +119,17 @@ fn look(
             break;
         }
     }
-    // Oldest first; a plain file is as old as its archive-to-be and is the better of the two.
-    files.found.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)));
-    Ok(files.found.into_iter().map(|(_, _, found)| found).collect())
+    Ok(in_order(files.found))
+}
+
+/// Oldest first. An archive beside the plain file of its name is still being made of it, or was
+/// left half by a crash of the runtime: it counts once the plain one has gone.
+pub fn in_order<Handle>(mut found: Vec<(u32, bool, Found<Handle>)>) -> Vec<Found<Handle>> {
+    let plain: Vec<u32> =
+        found.iter().filter(|(_, is_archive, _)| !is_archive).map(|(rank, ..)| *rank).collect();
+    found.retain(|(rank, is_archive, _)| !is_archive || !plain.contains(rank));
+    found.sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
+    found.into_iter().map(|(_, _, found)| found).collect()
 }
 
 fn changed(directory: &Path) -> Option<(i64, i64)> {
@@ -141,7 +149,7 @@ struct Files<'a> {
 impl Files<'_> {
     fn add(&mut self, name: String, open: impl FnOnce(&str) -> io::Result<OpenFile>) {
         let Some(rank) = file_rank(&name, self.current) else { return };
-        let is_archive = name.ends_with(".gz");
+        let is_archive = name.strip_suffix(".gz").is_some();
         let file = open(&name);
         let Some(found) = examine(name, file, is_archive, self.known, self.start) else { return };
         // Seen before under another name: the later name is the one that it has now.

@@ -12,11 +12,10 @@ const PROBE_BYTES: usize = 256 << 10;
 pub(super) fn start_offset(file: &OpenFile, start: StartAt) -> io::Result<u64> {
     let size = file.stat()?.size;
     match (start, &file.archive) {
-        (StartAt::Head, _) => Ok(0),
+        (StartAt::Head, _) | (StartAt::Since(_), Some(_)) => Ok(0),
         // What was compressed was complete before anyone asked for what is new.
         (StartAt::End, Some(_)) => Ok(u64::MAX >> 1),
         (StartAt::End, None) => line_start_before(file, size),
-        (StartAt::Since(_), Some(_)) => Ok(0),
         (StartAt::Since(wall_ns), None) => first_since(file, size, wall_ns),
     }
 }

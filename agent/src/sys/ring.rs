@@ -13,7 +13,7 @@ impl<T: AsMut<[u8]> + AsFd> RingRead for T {}
 
 /// Reads in flight, and an eventfd that tells when one has ended.
 pub struct Ring<Job: RingRead> {
-    ring: IoUring,
+    queues: IoUring,
     event: OwnedFd,
     /// Boxed, so that a buffer inside a job does not move while the kernel writes to it.
     jobs: Vec<Option<Box<Job>>>,
@@ -30,16 +30,16 @@ impl<Job: RingRead> Ring<Job> {
     /// Tries; any refusal (seccomp, `kernel.io_uring_disabled`, an old kernel) is an error that
     /// says so.
     pub fn new(entries: u32) -> io::Result<Self> {
-        let ring = IoUring::new(entries)?;
+        let queues = IoUring::new(entries)?;
         let mut probe = io_uring::Probe::new();
-        ring.submitter().register_probe(&mut probe)?;
+        queues.submitter().register_probe(&mut probe)?;
         if !probe.is_supported(opcode::Read::CODE) {
             return Err(io::Error::other("the kernel's io_uring has no READ (before 5.6)"));
         }
         let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        ring.submitter().register_eventfd(event.as_raw_fd())?;
+        queues.submitter().register_eventfd(event.as_raw_fd())?;
         let jobs = (0..entries).map(|_| None).collect();
-        Ok(Self { ring, event, jobs, in_flight: 0 })
+        Ok(Self { queues, event, jobs, in_flight: 0 })
     }
 
     pub fn event(&self) -> BorrowedFd<'_> {
@@ -60,14 +60,14 @@ impl<Job: RingRead> Ring<Job> {
         // SAFETY: the buffer and the descriptor belong to `job`, which is boxed and goes into
         // `jobs` below; it leaves there only in `reap`, after the kernel has said that it is done
         // with it, and `drop` waits for that or leaks.
-        let pushed = unsafe { self.ring.submission().push(&entry) };
+        let pushed = unsafe { self.queues.submission().push(&entry) };
         if pushed.is_err() {
             return Err(*job);
         }
         self.jobs[slot] = Some(job);
         self.in_flight += 1;
         // An error leaves the entry in the queue, and the next call submits it.
-        let _ = self.ring.submit();
+        let _ = self.queues.submit();
         Ok(())
     }
 
@@ -77,9 +77,9 @@ impl<Job: RingRead> Ring<Job> {
             return Vec::new();
         }
         let _ = rustix::io::read(&self.event, &mut [0; 8]);
-        let _ = self.ring.submit();
+        let _ = self.queues.submit();
         let mut ended = Vec::new();
-        for entry in self.ring.completion() {
+        for entry in self.queues.completion() {
             let result = match usize::try_from(entry.result()) {
                 Ok(bytes) => Ok(bytes),
                 Err(_) => Err(io::Error::from_raw_os_error(-entry.result())),
@@ -96,7 +96,7 @@ impl<Job: RingRead> Ring<Job> {
 impl<Job: RingRead> Drop for Ring<Job> {
     fn drop(&mut self) {
         while self.in_flight > 0 {
-            if self.ring.submit_and_wait(1).is_err() {
+            if self.queues.submit_and_wait(1).is_err() {
                 // Nobody can say when the kernel is done with these buffers, so they stay.
                 std::mem::forget(std::mem::take(&mut self.jobs));
                 return;

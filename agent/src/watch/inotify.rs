@@ -10,7 +10,7 @@ use inotify::{Event, EventMask, Inotify, WatchDescriptor, WatchMask};
 use crate::core::SourceToken;
 
 use super::open::{CONFIG_NAME, HOST_CONFIG_NAME};
-use super::rung::{Log, Refusal, Rung, RungName, Signal};
+use super::rung::{Collected, Log, Refusal, Rung, RungName, Signal};
 
 /// One read of the queue; 1 500 events of a container's log.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -179,26 +179,27 @@ impl Rung for InotifyRung {
         self.inotify.as_fd()
     }
 
-    fn collect(&mut self, signals: &mut Vec<Signal>) -> bool {
+    fn collect(&mut self, signals: &mut Vec<Signal>) -> Collected {
         let mut ended = Vec::new();
-        let mut emptied = false;
+        let mut collected = Collected { busy: false, more: true };
         for _ in 0..READS_MAX {
             match self.inotify.read_events(&mut self.buffer) {
                 Ok(events) => {
                     for event in events {
+                        collected.busy |= is_log_write(&event);
                         translate(&self.watches, &event, signals, &mut ended);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    emptied = true;
+                    collected.more = false;
                     break;
                 }
                 Err(error) => {
                     // Nothing that inotify(7) names can happen here; the sweep finds what it hid.
                     tracing::warn!(%error, "cannot read inotify events");
                     signals.push(Signal::Lost);
-                    emptied = true;
+                    collected.more = false;
                     break;
                 }
             }
@@ -206,8 +207,15 @@ impl Rung for InotifyRung {
         for number in ended {
             self.ended(number, signals);
         }
-        emptied
+        collected
     }
+}
+
+/// Also of a log that nobody follows: it must not wake us for each line. What the engine does to
+/// its other files is rare, and a container that comes is not to wait for a tick.
+fn is_log_write(event: &Event<&std::ffi::OsStr>) -> bool {
+    let is_log = |name: &&std::ffi::OsStr| name.to_str().is_some_and(|name| name.contains(".log"));
+    event.mask.contains(EventMask::MODIFY) && event.name.as_ref().is_some_and(is_log)
 }
 
 fn mask(kind: Kind) -> WatchMask {

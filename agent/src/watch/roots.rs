@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -32,8 +33,8 @@ pub(super) struct Roots {
 #[derive(Default)]
 struct Root {
     watched: bool,
-    /// It was there and read once; what comes now is new.
-    known: bool,
+    /// Device and inode when it was read first; what comes from then on is new.
+    known: Option<(u64, u64)>,
 }
 
 struct Place {
@@ -166,8 +167,14 @@ impl Roots {
         }
         // After the watch, so that what comes between is seen twice and not never.
         let Ok(names) = container_names(root) else { return refused };
-        let is_new = std::mem::replace(&mut state.known, true);
-        self.drop_missing(root, &names, rung.as_deref_mut());
+        let identity = fs::metadata(root).ok().map(|found| (found.dev(), found.ino()));
+        let before = std::mem::replace(&mut state.known, identity);
+        let is_new = before.is_some();
+        // What is missing from another directory than before (a mount came or went) was not
+        // deleted: that it seems so is for discovery to judge.
+        if before == identity {
+            self.drop_missing(root, &names, rung.as_deref_mut());
+        }
         for name in &names {
             let dir = root.join(name);
             let is_known = self.places.get(&dir).is_some_and(|place| place.watched);

@@ -226,19 +226,18 @@ impl Loop {
         }
     }
 
-    /// True if there were signals.
+    /// True if more will follow soon.
     fn drain(&mut self, now: Now) -> bool {
         let Some(rung) = &mut self.inotify else { return false };
         let mut signals = std::mem::take(&mut self.signals);
         // What one call leaves is taken at the next tick.
-        let _emptied = rung.collect(&mut signals);
-        let busy = !signals.is_empty();
+        let collected = rung.collect(&mut signals);
         for signal in signals.drain(..) {
             self.hear(signal, now);
         }
         self.signals = signals;
         self.tell();
-        busy
+        collected.busy || collected.more
     }
 
     /// Passes on what was gathered: once per source and drain, also if its worker looks meanwhile.

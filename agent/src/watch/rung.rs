@@ -43,9 +43,16 @@ pub(super) trait Rung {
     /// Readable when there are signals.
     fn wait_on(&self) -> BorrowedFd<'_>;
 
-    /// Moves what was signalled since the last call into `signals`, without blocking. False if
-    /// there is more than one call may take.
-    fn collect(&mut self, signals: &mut Vec<Signal>) -> bool;
+    /// Moves what was signalled since the last call into `signals`, without blocking.
+    fn collect(&mut self, signals: &mut Vec<Signal>) -> Collected;
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Collected {
+    /// Someone writes, and more will follow: to be asked again at the next tick and not before.
+    pub(super) busy: bool,
+    /// There is more than one call may take.
+    pub(super) more: bool,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -14,13 +14,13 @@ use crate::core::SourceToken;
 use super::announce::Mark;
 use super::rung::Log;
 
-/// Looks per second at files that a rung announces. One look is about 1.5 µs, so this is 0.3 % of
-/// a core; beyond 4 000 files the interval grows instead.
-pub(super) const PROVEN_LOOKS_PER_SECOND_MAX: usize = 2_000;
+/// Looks per second at files that a rung announces. One look is about 3 µs in a virtual machine,
+/// so this is 0.3 % of a core; beyond 2 000 files the interval grows instead.
+pub(super) const PROVEN_LOOKS_PER_SECOND_MAX: usize = 1_000;
 
-/// Looks per second at files that nothing else announces: at most 1.5 % of a core, and 20 000
+/// Looks per second at files that nothing else announces: at most 1.5 % of a core, and 10 000
 /// such files are still seen every 2 s.
-pub(super) const POLLED_LOOKS_PER_SECOND_MAX: usize = 10_000;
+pub(super) const POLLED_LOOKS_PER_SECOND_MAX: usize = 5_000;
 
 /// The shortest time between two wake-ups of the sweep: ten a second cost nothing.
 const TICK_MIN: Duration = Duration::from_millis(100);

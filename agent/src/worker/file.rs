@@ -19,6 +19,8 @@ pub(super) struct FileState<Handle> {
     pub is_archive: bool,
     /// The runtime will not write to it any more.
     pub closed: bool,
+    /// The archive that it became before its turn came.
+    pub archive: Option<FileId>,
     /// Its bytes were overwritten; what was not read of them is gone.
     pub truncated: bool,
     /// Where reading begins on first sight.
@@ -46,20 +48,6 @@ pub(super) struct Born {
 impl Born {
     pub(super) fn context(&self) -> FileContext {
         FileContext { prefix: self.prefix, base: self.record.base }
-    }
-
-    /// Brings prefix and target to what the journal says of `offset`.
-    pub(super) fn place_at(&mut self, key: &SourceKey, offset: u64) {
-        self.prefix = prefix_at(key, &self.record, offset);
-        if let Some(rules) = self.record.journal.rules(offset)
-            && rules != self.target.rules()
-            // A zone that is known no more was known when the rules were written; going on with
-            // the present ones is better than standing still, and the checks of a configuration
-            // make it unlikely.
-            && let Ok(target) = Target::new(rules.clone())
-        {
-            self.target = Arc::new(target);
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Output, source::Place};
 use crate::checkpoint::{Entry, FileRecord};
 use crate::core::{LossReason, SourceToken};
 use crate::encode::{Tail, Target};
-use crate::read::{FileId, Files, Found, FoundKind, ScanJob, ScanResult, Stat};
+use crate::read::{FileId, Files, Found, FoundKind, ScanJob, ScanResult};
 
 impl<F: Files> Worker<F> {
     pub(super) fn start_scan(&mut self, token: SourceToken) {
@@ -39,7 +39,7 @@ impl<F: Files> Worker<F> {
         match found {
             Ok(found) => {
                 let before = source.files.len();
-                merge(source, found, self.settings.shape, outputs);
+                merge(source, found, outputs);
                 let opened = source.files.len() - before.min(source.files.len());
                 self.counters.open_files.inc_by(opened as i64);
             }
@@ -70,7 +70,6 @@ const RESCAN_NS: u64 = 1_000_000_000;
 fn merge<Handle: Clone>(
     source: &mut Source<Handle>,
     found: Vec<Found<Handle>>,
-    shape: crate::encode::Shape,
     outputs: &mut Vec<Output>,
 ) {
     // All but the current file are closed before they get another name or none.
@@ -87,7 +86,7 @@ fn merge<Handle: Clone>(
     let new = found.iter().any(|file| matches!(file.kind, FoundKind::New { .. }));
     let archives: HashSet<u128> = found.iter().filter_map(archived_line).collect();
     for file in found {
-        place(source, file, &on_disk, shape);
+        place(source, file, &on_disk);
     }
     let newest =
         newest.and_then(|sequence| source.files.iter().find(|file| file.sequence == sequence));
@@ -125,21 +124,21 @@ fn place<Handle: Clone>(
     source: &mut Source<Handle>,
     found: Found<Handle>,
     on_disk: &HashSet<FileId>,
-    shape: crate::encode::Shape,
 ) {
     let Found { name, id, kind } = found;
-    let (handle, stat, first_line, is_archive, start) = match kind {
+    let (handle, first_line, is_archive, start) = match kind {
         FoundKind::Known => return,
         FoundKind::Refused(error) => {
             tracing::warn!(source = %source.key, file = %name, %error, "cannot open a log file");
             return;
         }
-        FoundKind::New { handle, stat, first_line, is_archive, start } => {
-            (handle, stat, first_line, is_archive, start)
+        FoundKind::New { handle, stat: _, first_line, is_archive, start } => {
+            (handle, first_line, is_archive, start)
         }
     };
     let line = fingerprint(first_line);
-    if is_archive && became_archive(source, id, line, on_disk) {
+    if is_archive && (line.is_none() || became_archive(source, id, line, on_disk)) {
+        // Without a whole first line it is being written; the end of that brings another look.
         return;
     }
     let record = remembered(source, id, line, is_archive);
@@ -150,7 +149,7 @@ fn place<Handle: Clone>(
     }
     let closed = name != source.current;
     let start = record.as_ref().map_or(start, |record| record.frontier);
-    let born = record.map(|record| revive(source, record, stat, &name, shape));
+    let born = record.map(|record| revive(source, record));
     let sequence = source.next_sequence;
     source.next_sequence += 1;
     source.files.push_back(FileState {
@@ -160,6 +159,7 @@ fn place<Handle: Clone>(
         handle,
         is_archive,
         closed,
+        archive: None,
         truncated: false,
         start,
         first_line,
@@ -187,15 +187,18 @@ fn became_archive<Handle>(
         source.dirty = true;
         return true;
     }
-    // Not begun yet, but open: the descriptor is as good as the archive. It stands beside its
-    // archive for a moment, so being on disk says nothing.
-    source.files.iter().any(|file| {
-        fingerprint(file.first_line) == Some(line) && file.born.is_none() && !file.is_archive
-    }) || source.files.iter().any(|file| {
-        file.born.as_ref().is_some_and(|born| {
-            born.record.first_line == line && born.record.archive.is_none() && file.closed
-        })
-    })
+    // Not begun yet, but open: the descriptor is as good as the archive.
+    let unborn = source.files.iter_mut().find(|file| {
+        file.born.is_none()
+            && file.archive.is_none()
+            && !on_disk.contains(&file.id)
+            && fingerprint(file.first_line) == Some(line)
+    });
+    if let Some(file) = unborn {
+        file.archive = Some(id);
+        return true;
+    }
+    false
 }
 
 /// Takes the record of a file that the store knows.
@@ -223,13 +226,7 @@ fn remembered<Handle>(
 }
 
 /// A known file again: rules that have changed since hold from where nothing was sent yet.
-fn revive<Handle>(
-    source: &Source<Handle>,
-    mut record: FileRecord,
-    stat: Stat,
-    name: &str,
-    shape: crate::encode::Shape,
-) -> Born {
+fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
     let reserved = record.reserved.max(record.frontier);
     if record.journal.rules(reserved) != Some(source.target.rules()) {
         record.journal.add(reserved, Entry::Rules(source.target.rules().clone()));
@@ -240,8 +237,7 @@ fn revive<Handle>(
         .rules(record.frontier)
         .and_then(|rules| Target::new(rules.clone()).ok())
         .map_or_else(|| source.target.clone(), Into::into);
-    let tail = Tail::new(shape, &source.origin, &path_of(source, name), &target.rules().target);
-    let _ = stat;
+    let tail = Tail::new(source.shape, &source.origin, &path_of(source), &target.rules().target);
     Born {
         believed_below: reserved,
         reached: reserved,
@@ -254,7 +250,7 @@ fn revive<Handle>(
 
 /// The path that documents name: of the log, not of the file that it was rotated to, since a
 /// document must not depend on when it was read.
-pub(super) fn path_of<Handle>(source: &Source<Handle>, _name: &str) -> String {
+pub(super) fn path_of<Handle>(source: &Source<Handle>) -> String {
     source.directory.join(&source.current).display().to_string()
 }
 

@@ -82,12 +82,12 @@ impl<F: Files> Worker<F> {
             let generation = born.record.journal.generation(offset) + 1;
             born.record.journal.add(offset, Entry::Generation(generation));
             born.believed_below = 0;
-            born.place_at(&key, offset);
             tracing::error!(
                 source = %key, generation, offset,
                 "the server holds other documents under this file's ids; it goes on with new ones"
             );
         }
+        source.heed_journal();
         self.needs_commit(token);
         self.after_rewind(token);
     }

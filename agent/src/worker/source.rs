@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::file::FileState;
+use super::file::{FileState, prefix_at};
+use super::follow::path_of;
 use super::{Follow, Loss};
 use crate::checkpoint::{FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
 use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::{Carry, Decoder};
-use crate::encode::Target;
+use crate::encode::{Shape, Tail, Target};
 use crate::read::{FileId, FirstLine, StartAt};
 
 /// A place in a source's bytes, with the unfinished lines there.
@@ -36,6 +37,7 @@ pub(super) struct Source<Handle> {
     pub current: String,
     pub origin: Origin,
     pub target: Arc<Target>,
+    pub shape: Shape,
     pub start: StartAt,
 
     /// Files with unread or unacknowledged bytes, in the order of reading.
@@ -115,7 +117,7 @@ pub struct Position {
 }
 
 impl<Handle> Source<Handle> {
-    pub(super) fn new(follow: Follow) -> Self {
+    pub(super) fn new(follow: Follow, shape: Shape) -> Self {
         let Follow {
             source,
             key,
@@ -145,6 +147,7 @@ impl<Handle> Source<Handle> {
             current,
             origin,
             target,
+            shape,
             // A source that the store knows begins where it stood, and new files of it at 0.
             start: if known { StartAt::Head } else { start },
             files: VecDeque::new(),
@@ -210,7 +213,7 @@ impl<Handle> Source<Handle> {
         let archives = self
             .files
             .iter()
-            .filter_map(|file| file.born.as_ref().and_then(|born| born.record.archive));
+            .filter_map(|file| file.born.as_ref().map_or(file.archive, |born| born.record.archive));
         self.files.iter().map(|file| file.id).chain(settled).chain(archives).collect()
     }
 
@@ -280,16 +283,26 @@ impl<Handle> Source<Handle> {
         self.offset = self.frontier.offset;
         self.decoder.restore(self.frontier.carry.clone());
         self.carry_bytes = self.decoder.carry_bytes();
-        let (key, offset, reading) = (self.key.clone(), self.offset, self.reading);
-        if let Some(born) = self
-            .files
-            .iter_mut()
-            .find(|file| file.sequence == reading)
-            .and_then(|file| file.born.as_mut())
+        self.heed_journal();
+    }
+
+    /// Brings ids, target and limits to what the journal says of the place of reading.
+    pub(super) fn heed_journal(&mut self) {
+        let Some(index) = self.reading_index() else { return };
+        let path = path_of(self);
+        let Some(born) = self.files[index].born.as_mut() else { return };
+        born.prefix = prefix_at(&self.key, &born.record, self.offset);
+        if let Some(rules) = born.record.journal.rules(self.offset)
+            && rules != born.target.rules()
+            // A zone that is known no more was known when the rules were written; going on with
+            // the present ones is better than standing still, and the checks of a configuration
+            // make it unlikely.
+            && let Ok(target) = Target::new(rules.clone())
         {
-            born.place_at(&key, offset);
-            self.decoder.set_event_bytes_max(born.target.rules().event_bytes_max as usize);
+            born.tail = Tail::new(self.shape, &self.origin, &path, &rules.target).into();
+            born.target = Arc::new(target);
         }
+        self.decoder.set_event_bytes_max(born.target.rules().event_bytes_max as usize);
     }
 
     /// What the store is to keep.

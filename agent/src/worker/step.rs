@@ -212,7 +212,7 @@ impl<F: Files> Worker<F> {
 
     fn follow(&mut self, follow: Follow) {
         let token = follow.source;
-        let source = Source::new(follow);
+        let source = Source::new(follow, self.settings.shape);
         if source.dirty {
             self.dirty.insert(token);
         }

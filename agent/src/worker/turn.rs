@@ -167,9 +167,10 @@ impl<F: Files> Worker<F> {
         let lineage = source.next_lineage(line);
         let (id, start) = (source.files[index].id, source.files[index].start);
         let rules = source.target.rules();
-        let record = new_record(id, line, lineage, source.next_base, start, rules);
-        let path = path_of(source, &source.files[index].name);
-        let tail = Tail::new(self.settings.shape, &source.origin, &path, &rules.target);
+        let mut record = new_record(id, line, lineage, source.next_base, start, rules);
+        record.archive = source.files[index].archive;
+        let path = path_of(source);
+        let tail = Tail::new(source.shape, &source.origin, &path, &rules.target);
         let born = Born {
             believed_below: start,
             reached: start,
@@ -239,8 +240,7 @@ impl<F: Files> Worker<F> {
             source.bytes_read += consumed as u64;
             self.counters.bytes_read.inc_by(consumed as u64);
             born.reached = born.reached.max(source.offset);
-            born.place_at(&source.key, source.offset);
-            source.decoder.set_event_bytes_max(born.target.rules().event_bytes_max as usize);
+            source.heed_journal();
         }
         if new_day {
             self.needs_commit(token);
@@ -444,12 +444,7 @@ impl<F: Files> Worker<F> {
             source.reading = next.sequence;
             source.offset = next.start;
             source.size_seen = next.start;
-            let (key, at) = (source.key.clone(), source.offset);
-            if let Some(born) = source.files[index + 1].born.as_mut() {
-                born.place_at(&key, at);
-                let max = born.target.rules().event_bytes_max as usize;
-                source.decoder.set_event_bytes_max(max);
-            }
+            source.heed_journal();
             self.after_taking(token, true);
             self.make_ready(token);
         } else if source.removed {
@@ -503,6 +498,7 @@ impl<F: Files> Worker<F> {
             handle: file.handle.clone(),
             is_archive: false,
             closed: file.closed,
+            archive: None,
             truncated: false,
             start: 0,
             first_line: FirstLine::Unfinished,

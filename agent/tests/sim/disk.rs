@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use sluice::core::SourceToken;
 use sluice::encode::Raw;
 use sluice::read::{
     Completion, FileId, Files, FirstLine, Found, FoundKind, PageBuffer, ReadDone, ReadStart,
-    ScanJob, ScanResult, Stat, file_rank,
+    ScanJob, ScanResult, Stat, file_rank, in_order,
 };
 
 use crate::rng::Rng;
@@ -29,22 +29,22 @@ pub(crate) struct Inode {
 }
 
 impl Disk {
-    pub(crate) fn create(&mut self, directory: &PathBuf, name: &str, birth_ns: i64) -> usize {
+    pub(crate) fn create(&mut self, directory: &Path, name: &str, birth_ns: i64) -> usize {
         self.inodes.push(Inode { bytes: Vec::new(), links: 1, birth_ns });
         let inode = self.inodes.len() - 1;
-        self.directories.entry(directory.clone()).or_default().insert(name.to_owned(), inode);
+        self.directories.entry(directory.to_owned()).or_default().insert(name.to_owned(), inode);
         inode
     }
 
     /// The runtime removes a container: its names go, and who holds a file keeps it.
-    pub(crate) fn remove_directory(&mut self, directory: &PathBuf) {
+    pub(crate) fn remove_directory(&mut self, directory: &Path) {
         for inode in self.directories.remove(directory).unwrap_or_default().into_values() {
             self.inodes[inode].links = 0;
         }
     }
 
     /// `name` → `name.1` → `name.2` …
-    pub(crate) fn rotate(&mut self, directory: &PathBuf, current: &str) {
+    pub(crate) fn rotate(&mut self, directory: &Path, current: &str) {
         let names = self.directories.get_mut(directory).expect("the directory is there");
         let mut ranked: Vec<(u32, String)> = names
             .keys()
@@ -58,23 +58,32 @@ impl Disk {
         }
     }
 
-    /// Makes `name.1.gz` of `name.1`, as the runtime does after a rotation.
-    pub(crate) fn compress(&mut self, directory: &PathBuf, name: &str, birth_ns: i64) {
+    /// Makes `name.1.gz` of `name.1`, as the runtime does after a rotation; half of it, with both
+    /// files side by side, or all.
+    pub(crate) fn compress(&mut self, directory: &Path, name: &str, birth_ns: i64, whole: bool) {
         let Some(inode) = self.directories[directory].get(name).copied() else { return };
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&self.inodes[inode].bytes).expect("memory takes it");
-        let bytes = gzip.finish().expect("memory takes it");
-        let archive = self.create(directory, &format!("{name}.gz"), birth_ns);
+        let mut bytes = gzip.finish().expect("memory takes it");
+        let archive_name = format!("{name}.gz");
+        let archive = match self.directories[directory].get(&archive_name) {
+            Some(archive) => *archive,
+            None => self.create(directory, &archive_name, birth_ns),
+        };
+        if whole {
+            self.inodes[inode].links = 0;
+            self.directories.get_mut(directory).expect("it is there").remove(name);
+        } else {
+            bytes.truncate(bytes.len() / 2);
+        }
         self.inodes[archive].bytes = bytes;
-        self.inodes[inode].links = 0;
-        self.directories.get_mut(directory).expect("it is there").remove(name);
     }
 
     pub(crate) fn inflated(&self, inode: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        flate2::read::MultiGzDecoder::new(&self.inodes[inode].bytes[..])
-            .read_to_end(&mut bytes)
-            .expect("we made it");
+        // One that is still being made ends where it ends.
+        let _ = flate2::read::MultiGzDecoder::new(&self.inodes[inode].bytes[..])
+            .read_to_end(&mut bytes);
         bytes
     }
 
@@ -162,8 +171,7 @@ impl Files for SimFiles {
             };
             found.push((rank, is_archive, Found { name: name.clone(), id: stat.id, kind }));
         }
-        found.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)));
-        let found = Ok(found.into_iter().map(|(_, _, found)| found).collect());
+        let found = Ok(in_order(found));
         self.late.push(Completion::Scanned(ScanResult { source: job.source, found }));
     }
 

@@ -53,7 +53,7 @@ impl Server {
     fn bulk(&mut self, cut: &Cut, rng: &mut Rng, mono_ns: u64) -> Answer {
         let batch = match &cut.keep {
             Some(keep) => select(&cut.batch, keep).expect("the batch is whole"),
-            None => cut.batch.clone(),
+            None => (*cut.batch).clone(),
         };
         let body = String::from_utf8(inflate(&batch).expect("the batch is whole")).expect("JSON");
         let lines: Vec<&str> = body.lines().collect();

@@ -94,7 +94,12 @@ impl World {
             removes: rng.one_in(3),
             event_bytes_max: if rng.one_in(3) { 300 } else { 4 << 20 },
         };
-        let wall = 1_795_650_000_000_000_000 + rng.below(86_400) as i64 * SECOND as i64;
+        // 2026-11-26 00:00 UTC, a while before or after.
+        let midnight = 1_795_651_200_000_000_000;
+        let wall = match rng.below(3) {
+            0 => midnight - rng.below(60) as i64 * SECOND as i64,
+            _ => midnight + rng.below(86_400) as i64 * SECOND as i64,
+        };
         let now = Now { mono_ns: SECOND, wall_ns: wall };
         let disk = Rc::new(RefCell::new(Disk::default()));
         let mut world = Self {
@@ -127,6 +132,8 @@ impl World {
                 max_size: world.rng.between(400, 20_000) as usize,
                 compress: world.rng.one_in(3),
                 attrs: world.rng.one_in(3),
+                // Their day is in the journal alone, which a wipe takes.
+                raw: !wipes,
                 prompts: !wipes && world.rng.one_in(2),
             };
             let lines = world.rng.between(1, 150);
@@ -526,6 +533,25 @@ impl World {
         }
     }
 
+    /// Lines without a time have the day that they were first seen on, so they come in no order;
+    /// each has to be there once.
+    fn check_raw(&self, container: &Container) -> Result<(), String> {
+        let documents = self.server.documents.iter().chain(&self.letters);
+        let mut received: Vec<&str> = documents
+            .map(|(_, document)| document)
+            .filter(|document| document["container"]["id"] == container.id.as_str())
+            .filter(|document| document["event"]["undated"] == true)
+            .map(|document| document["message"].as_str().expect("a message"))
+            .collect();
+        received.sort_unstable();
+        let mut written: Vec<&str> = container.raw.iter().map(String::as_str).collect();
+        written.sort_unstable();
+        if received == written {
+            return Ok(());
+        }
+        Err(format!("undated lines: wrote {written:?}, received {received:?}"))
+    }
+
     fn check(&self) -> Result<(), String> {
         if let Some(loss) = self.losses.first() {
             return Err(format!("a loss was declared where none can be: {loss}"));
@@ -539,6 +565,7 @@ impl World {
             ));
         }
         for container in &self.containers {
+            self.check_raw(container)?;
             for (stream, name) in ["stdout", "stderr"].into_iter().enumerate() {
                 let mut documents: Vec<(&str, &str)> = self
                     .server
@@ -549,6 +576,7 @@ impl World {
                     .filter(|document| {
                         document["container"]["id"] == container.id.as_str()
                             && document["stream"] == name
+                            && document["event"]["undated"].is_null()
                     })
                     .map(|document| {
                         let order = document["log"]["order"].as_str().expect("an order");

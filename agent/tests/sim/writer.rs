@@ -16,6 +16,8 @@ pub(crate) struct Container {
     open: [Option<String>; 2],
     /// What each stream has written, without newlines.
     pub written: [String; 2],
+    /// Lines that are no records, as a torn write leaves them.
+    pub raw: Vec<String>,
     pub lines_left: u64,
     pub ended: bool,
     to_compress: bool,
@@ -27,6 +29,8 @@ pub(crate) struct Options {
     pub max_size: usize,
     pub compress: bool,
     pub attrs: bool,
+    /// Some lines are no records.
+    pub raw: bool,
     /// Lines may be left unfinished for a while.
     pub prompts: bool,
 }
@@ -34,7 +38,13 @@ pub(crate) struct Options {
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
 
 impl Container {
-    pub(crate) fn new(number: u64, options: Options, lines: u64, disk: &mut Disk, now_ns: i64) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        options: Options,
+        lines: u64,
+        disk: &mut Disk,
+        now_ns: i64,
+    ) -> Self {
         let id = format!("{number:064x}");
         let directory = PathBuf::from(format!("/containers/{id}"));
         let current = format!("{id}-json.log");
@@ -48,6 +58,7 @@ impl Container {
             options,
             open: [None, None],
             written: [String::new(), String::new()],
+            raw: Vec::new(),
             lines_left: lines,
             ended: false,
             to_compress: false,
@@ -57,14 +68,22 @@ impl Container {
     /// Writes one line, or a part of one. Returns whether names changed.
     pub(crate) fn write(&mut self, disk: &mut Disk, rng: &mut Rng, now_ns: i64) -> bool {
         if self.to_compress && rng.one_in(3) {
-            self.to_compress = false;
-            disk.compress(&self.directory, &format!("{}.1", self.current), now_ns);
+            let whole = rng.one_in(2);
+            self.to_compress = !whole;
+            disk.compress(&self.directory, &format!("{}.1", self.current), now_ns, whole);
             return true;
         }
         if self.lines_left == 0 {
             return self.end(disk, rng, now_ns);
         }
         self.lines_left -= 1;
+        if self.options.raw && rng.one_in(40) {
+            let line = format!("no record c{} n{} \"", self.number, self.lines_left);
+            disk.inodes[self.inode].bytes.extend_from_slice(line.as_bytes());
+            disk.inodes[self.inode].bytes.push(b'\n');
+            self.raw.push(line);
+            return false;
+        }
         let stream = usize::from(rng.one_in(4));
         let text = self.text(rng);
         let unfinished = self.options.prompts && rng.one_in(8);
@@ -143,7 +162,7 @@ impl Container {
             if self.options.compress {
                 if self.to_compress {
                     // The runtime waits for the last one.
-                    disk.compress(&self.directory, &format!("{}.2", self.current), now_ns);
+                    disk.compress(&self.directory, &format!("{}.2", self.current), now_ns, true);
                 }
                 self.to_compress = true;
             }

@@ -16,7 +16,8 @@ const PAGE_DOCUMENTS: usize = 5000;
 /// The documents become visible by the refresh that is asked for first.
 pub fn from_url(url: &str, indices: &str) -> anyhow::Result<Received> {
     let mut client = Client::connect(url)?;
-    client.json("POST", &format!("/{indices}/_refresh"), &json!({}))?;
+    // Without a body: since Elasticsearch 8 a refresh must not have one.
+    client.request("POST", &format!("/{indices}/_refresh"), &[], &[])?;
     let first = json!({"size": PAGE_DOCUMENTS, "sort": ["_doc"], "query": {"match_all": {}}});
     let mut page = client.json("POST", &format!("/{indices}/_search?scroll=2m"), &first)?;
     let mut received = Received::new();

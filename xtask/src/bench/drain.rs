@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::figure::{Bar, Figure};
 use super::sink::Sink;
 use super::verdict::{Finding, Mark, Verdict, median};
-use crate::agent::{Agent, Settings};
+use crate::agent::{Agent, Collect, Settings};
 use crate::workspace::release_binary;
 
 /// 200 s of processor per GiB is far below anything that would be worth measuring.
@@ -243,6 +243,7 @@ fn drain(corpus: &Corpus, codec: Codec, program: Option<&Path>) -> Result<Run> {
         host: &sink.url,
         target: "sluice",
         codec: codec.agent(),
+        collect: Collect::All,
         workers: Some(1),
         program,
     })?;

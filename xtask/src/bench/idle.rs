@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::sink::Sink;
 use super::verdict::{Finding, Mark, Verdict};
-use crate::agent::{Agent, Settings};
+use crate::agent::{Agent, Collect, Settings};
 
 /// Each wrote a little once.
 const LINES: u64 = 3;
@@ -52,6 +52,7 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
         host: &sink.url,
         target: "sluice",
         codec: "zlib-rs",
+        collect: Collect::All,
         workers: None,
         program,
     })?;

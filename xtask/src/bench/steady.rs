@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::sink::Sink;
 use super::verdict::{Finding, Mark, Verdict};
-use crate::agent::{Agent, Settings};
+use crate::agent::{Agent, Collect, Settings};
 use crate::process::{Running, tethered};
 use crate::workspace::release_binary;
 
@@ -46,6 +46,7 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
         host: &sink.url,
         target: "sluice",
         codec: "zlib-rs",
+        collect: Collect::All,
         workers: None,
         program,
     })?;

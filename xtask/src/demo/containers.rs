@@ -1,7 +1,7 @@
 //! Real containers that write the same lines.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use sluice_bench::load::{Ledger, Written};
@@ -14,9 +14,10 @@ pub(super) struct Containers {
     host: String,
     root: PathBuf,
     names: Vec<String>,
-    load: Option<(Load, Instant)>,
+    /// When each began, lines a second, and lines in all.
+    parts: Vec<(Instant, u64, u64)>,
     ledger: Ledger,
-    _own: Option<Engine>,
+    own: Option<Engine>,
 }
 
 impl Containers {
@@ -43,7 +44,7 @@ impl Containers {
             format!("cannot read {}/containers; only root can: use sudo", root.display())
         })?;
         let ledger = Ledger::default();
-        Ok(Self { host, root, names: Vec::new(), load: None, ledger, _own: own })
+        Ok(Self { host, root, names: Vec::new(), parts: Vec::new(), ledger, own })
     }
 
     pub(super) fn socket(&self) -> &str {
@@ -54,11 +55,13 @@ impl Containers {
         &self.root
     }
 
-    pub(super) fn write(&mut self, load: &Load) -> Result<()> {
+    /// `target` is declared by each container: the engine may have others, which are nobody's demo.
+    pub(super) fn write(&mut self, load: &Load, target: &str) -> Result<()> {
         for role in CAST {
             let name = format!("sluice-demo-{}-{}", std::process::id(), role.name);
             let mut command = docker(&self.host);
             command.args(["run", "--detach", "--network", "none", "--name", &name]);
+            command.args(["--label", &format!("sluice.logs.{target}=stdout")]);
             for (option, value) in LOG_OPTIONS {
                 command.args(["--log-opt", &format!("{option}={value}")]);
             }
@@ -72,18 +75,20 @@ impl Containers {
                 let said = String::from_utf8_lossy(&output.stderr);
                 bail!("container {name} does not start: {}", said.trim_end());
             }
+            self.parts.push((Instant::now(), role.rate(load), lines));
             self.ledger.set(role.name, Written { lines, text_bytes: 0 });
         }
-        self.load = Some((*load, Instant::now()));
         Ok(())
     }
 
     /// By the clock, as only the containers know it exactly; at their end it is what was asked for.
     pub(super) fn progress(&mut self) -> Result<Progress> {
-        let Some((load, start)) = self.load else { bail!("nothing was started") };
-        let is_all = start.elapsed() > Duration::from_secs(load.seconds) && self.running()? == 0;
-        let share = if is_all { 1.0 } else { start.elapsed().as_secs_f64() / load.seconds as f64 };
-        let lines = (self.ledger.lines() as f64 * share.min(1.0)) as u64;
+        let so_far = |(begin, rate, lines): &(Instant, u64, u64)| {
+            ((begin.elapsed().as_secs_f64() * *rate as f64) as u64).min(*lines)
+        };
+        let lines = self.parts.iter().map(so_far).sum();
+        // Asked only when it can be: each question is a process.
+        let is_all = lines == self.ledger.lines() && self.running()? == 0;
         Ok(Progress { lines, bytes: 0, is_all })
     }
 
@@ -106,6 +111,9 @@ impl Drop for Containers {
     fn drop(&mut self) {
         if !self.names.is_empty() {
             docker(&self.host).args(["rm", "--force"]).args(&self.names).output().ok();
+        }
+        if self.own.is_none() {
+            docker(&self.host).args(["rmi", docker::IMAGE]).output().ok();
         }
     }
 }

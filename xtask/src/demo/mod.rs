@@ -3,6 +3,7 @@
 //! Containers write numbered and checksummed lines, the real agent ships them, and what arrived is
 //! compared with what was written. Everything lies in a temporary directory and on loopback.
 
+mod actor;
 mod containers;
 mod sink;
 mod summary;
@@ -16,12 +17,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use self::actor::{Actor, Kills};
 use self::containers::Containers;
 use self::sink::Sink;
 use self::summary::Figures;
 use self::view::{Moment, View};
 use self::writers::{Load, Writers};
-use crate::agent::{Agent, Settings};
+use crate::agent::{Collect, Settings};
 use crate::workspace;
 
 /// How often the view is renewed.
@@ -45,6 +47,9 @@ pub(crate) struct Arguments {
     /// A server's URL, or a version such as 8.19.21, which is then fetched and started
     #[arg(long, value_name = "URL|VERSION")]
     elasticsearch: Option<String>,
+    /// Kill the agent (SIGKILL) so many times on the way, and start it again
+    #[arg(long, default_value_t = 0, value_name = "TIMES")]
+    kill: u32,
     /// An agent to run instead of the one that is built here
     #[arg(long, value_name = "PROGRAM")]
     agent: Option<PathBuf>,
@@ -60,20 +65,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let sink = Sink::open(arguments.elasticsearch.as_deref())?;
     let load = Load { seconds: arguments.seconds, rate: arguments.rate };
     let mut scene = Scene::open(arguments.docker, directory.path())?;
-    let mut agent = Agent::start(&Settings {
+    let socket = scene.socket().map(str::to_owned);
+    let (root, url) = (scene.root(), sink.url());
+    let mut actor = Actor::enter(Settings {
         directory: directory.path(),
-        docker_socket: scene.socket(),
-        docker_root: &scene.root(),
-        host: &sink.url(),
+        docker_socket: socket.as_deref(),
+        docker_root: &root,
+        host: &url,
         target: sink.target(),
         codec: "zlib-rs",
+        collect: scene.collect(),
         workers: None,
         program: arguments.agent.as_deref(),
     })?;
     let start = Instant::now();
-    scene.write(&load)?;
-    let figures = watch(&mut scene, &mut agent, &sink, start)?;
-    agent.stop()?;
+    scene.write(&load, sink.target())?;
+    let kills = Kills::plan(arguments.kill, arguments.seconds);
+    let figures = watch(&mut scene, &mut actor, &sink, kills, start)?;
+    actor.agent.stop()?;
     let ledger = scene.ledger()?;
     let clean = figures.report(&ledger, &sink)?;
     if !clean {
@@ -112,10 +121,17 @@ impl Scene {
         }
     }
 
-    fn write(&mut self, load: &Load) -> Result<()> {
+    fn collect(&self) -> Collect {
+        match self {
+            Self::Files(_) => Collect::All,
+            Self::Docker(_) => Collect::Declared,
+        }
+    }
+
+    fn write(&mut self, load: &Load, target: &str) -> Result<()> {
         match self {
             Self::Files(writers) => writers.write(load),
-            Self::Docker(containers) => containers.write(load),
+            Self::Docker(containers) => containers.write(load, target),
         }
     }
 
@@ -136,17 +152,25 @@ impl Scene {
 }
 
 /// Shows what happens until all has arrived or nothing arrives any more.
-fn watch(scene: &mut Scene, agent: &mut Agent, sink: &Sink, start: Instant) -> Result<Figures> {
+fn watch(
+    scene: &mut Scene,
+    actor: &mut Actor<'_>,
+    sink: &Sink,
+    mut kills: Kills,
+    start: Instant,
+) -> Result<Figures> {
     let mut view = View::new();
-    let mut last_news = Instant::now();
-    let mut documents = 0;
     let mut arrived_at = start;
+    let mut documents = 0;
     loop {
+        if kills.is_due(start.elapsed()) {
+            actor.die_and_return()?;
+        }
         let written = scene.progress()?;
-        let usage = agent.usage()?;
+        let usage = actor.usage()?;
         let now = sink.documents()?;
         if now > documents {
-            (documents, last_news, arrived_at) = (now, Instant::now(), Instant::now());
+            (documents, arrived_at) = (now, Instant::now());
         }
         view.show(&Moment {
             seconds: start.elapsed().as_secs_f64(),
@@ -154,19 +178,22 @@ fn watch(scene: &mut Scene, agent: &mut Agent, sink: &Sink, start: Instant) -> R
             documents,
             bytes: written.bytes,
             usage,
+            deaths: actor.deaths,
         })?;
-        let is_all = written.is_all && documents >= written.lines;
-        if is_all || (written.is_all && last_news.elapsed() > PATIENCE) {
-            std::thread::sleep(SETTLE);
+        let is_quiet = |time| arrived_at.elapsed() > time;
+        // The first settles doubled documents, the second gives up.
+        if written.is_all && (documents >= written.lines && is_quiet(SETTLE) || is_quiet(PATIENCE))
+        {
             println!();
             return Ok(Figures {
                 seconds: (arrived_at - start).as_secs_f64(),
                 lines: written.lines,
                 bytes: written.bytes,
-                usage: agent.usage()?,
+                usage,
+                deaths: actor.deaths,
             });
         }
-        // When all is written the end is near, and it is what is measured.
+        // When all is written the end is near, and its time is what is measured.
         std::thread::sleep(if written.is_all { TICK / 10 } else { TICK });
     }
 }

@@ -15,6 +15,7 @@ pub(super) struct Figures {
     pub(super) bytes: u64,
     /// The agent's, at the end.
     pub(super) usage: Usage,
+    pub(super) deaths: u32,
 }
 
 impl Figures {
@@ -42,6 +43,9 @@ impl Figures {
             "memory, peak",
             format!("{:.1} MiB", self.usage.rss_peak_bytes as f64 / f64::from(1 << 20)),
         );
+        if self.deaths > 0 {
+            row("agent killed", format!("{} x", self.deaths));
+        }
         if let Some(address) = sink.address() {
             println!("the documents stay at {address}");
         }

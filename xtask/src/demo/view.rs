@@ -6,12 +6,15 @@ use anyhow::Result;
 
 use crate::usage::Usage;
 
+#[derive(Clone, Copy, Default)]
 pub(super) struct Moment {
     pub(super) seconds: f64,
     pub(super) lines: u64,
     pub(super) documents: u64,
     pub(super) bytes: u64,
+    /// Of all agents so far.
     pub(super) usage: Usage,
+    pub(super) deaths: u32,
 }
 
 pub(super) struct View {
@@ -29,8 +32,7 @@ impl View {
     }
 
     pub(super) fn show(&mut self, now: &Moment) -> Result<()> {
-        let zero =
-            Moment { seconds: 0.0, lines: 0, documents: 0, bytes: 0, usage: Usage::default() };
+        let zero = Moment::default();
         let before = self.before.as_ref().unwrap_or(&zero);
         let seconds = (now.seconds - before.seconds).max(0.001);
         if !self.is_terminal && self.before.is_some() && seconds < 0.9 {
@@ -42,6 +44,10 @@ impl View {
         let arriving = per_second(now.documents, before.documents);
         let megabytes = per_second(now.bytes, before.bytes) / 1e6;
         let rss = now.usage.rss_bytes as f64 / f64::from(1 << 20);
+        let deaths = match now.deaths {
+            0 => String::new(),
+            times => format!("  killed {times}x"),
+        };
         let mut out = stdout().lock();
         if self.is_terminal {
             if self.before.is_some() {
@@ -58,7 +64,7 @@ impl View {
                     "#".repeat(full),
                     ".".repeat(BAR - full)
                 ),
-                format!("agent     {cores:>12.2} cores  {rss:>8.1} MiB"),
+                format!("agent     {cores:>12.2} cores  {rss:>8.1} MiB {deaths}"),
             ];
             for line in lines {
                 writeln!(out, "\x1b[2K{line}")?;
@@ -67,12 +73,12 @@ impl View {
             writeln!(
                 out,
                 "{:>5.0} s  written {:>9}  documents {:>9}  behind {behind:>7}  {arriving:>7.0} docs/s  \
-                 {megabytes:>6.1} MB/s  {cores:>5.2} cores  {rss:>6.1} MiB",
+                 {megabytes:>6.1} MB/s  {cores:>5.2} cores  {rss:>6.1} MiB{deaths}",
                 now.seconds, now.lines, now.documents
             )?;
         }
         out.flush()?;
-        self.before = Some(Moment { ..*now });
+        self.before = Some(*now);
         Ok(())
     }
 }

@@ -40,6 +40,19 @@ pub(super) const SERVERS: &[(Family, &str)] = &[
     (Family::Opensearch, "3.9.0"),
 ];
 
+/// With all packages at once, as cargo would otherwise compile dependencies for each choice anew.
+const UNIT: &[&str] = &[
+    "test",
+    "--workspace",
+    "--quiet",
+    "--lib",
+    "--bins",
+    "--test=limit",
+    "--test=load",
+    "--test=standin",
+    "--test=tls",
+];
+
 const BASE: Suite =
     Suite { name: "", about: "", minutes: 1, needs: &[], work: Work::AgentTest, only_ci: false };
 
@@ -68,9 +81,9 @@ pub(super) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "unit",
-        about: "unit tests of every package",
+        about: "unit tests of every package, and those of the load generator",
         minutes: 4,
-        work: Work::Cargo(&["test", "--workspace", "--lib", "--bins", "--quiet"]),
+        work: Work::Cargo(UNIT),
         ..BASE
     },
     Suite { name: "start", about: "start-up faults: messages and exit codes", ..BASE },
@@ -125,6 +138,27 @@ mod tests {
         for (index, suite) in SUITES.iter().enumerate() {
             assert!(!suite.name.is_empty() && suite.name.len() <= 9, "{}", suite.name);
             assert!(SUITES[..index].iter().all(|other| other.name != suite.name), "{}", suite.name);
+        }
+    }
+
+    #[test]
+    fn no_test_of_the_workspace_is_forgotten() {
+        let names = |package: &str| -> Vec<String> {
+            let directory = crate::workspace::root().join(package).join("tests");
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+            let stems = entries.filter_map(|entry| {
+                let path = entry.path();
+                let is_test = path.extension().is_some_and(|extension| extension == "rs")
+                    || path.join("main.rs").exists();
+                is_test.then(|| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))?
+            });
+            stems.collect()
+        };
+        for name in names("agent") {
+            assert!(SUITES.iter().any(|suite| suite.name == name), "agent/tests/{name}");
+        }
+        for name in names("benches") {
+            assert!(UNIT.contains(&format!("--test={name}").as_str()), "benches/tests/{name}");
         }
     }
 

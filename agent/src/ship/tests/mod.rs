@@ -13,6 +13,7 @@ mod chaos;
 mod conflicts;
 mod items;
 mod outputs;
+mod servers;
 mod standin;
 mod whole;
 mod world;

@@ -1,0 +1,23 @@
+//! Real containers under a real dockerd.
+//!
+//! `cargo xtask test --only docker` brings the engine. Each test runs two agents side by side on
+//! the same containers, one that asks the engine's socket and one that knows only its directories,
+//! each with a stand-in of its own to send to: what holds for one has to hold for the other.
+
+#[allow(unused_imports, reason = "each suite takes what it needs")]
+#[path = "../common/mod.rs"]
+mod common;
+mod engine;
+mod oracle;
+mod pair;
+mod station;
+
+mod away;
+mod crash;
+mod declared;
+mod kinds;
+mod latency;
+mod removed;
+mod restart;
+mod short_lived;
+mod view;
