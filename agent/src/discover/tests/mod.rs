@@ -19,5 +19,6 @@ pub(super) fn said(change: &Change) -> String {
             format!("seen {} {} {state}{log}{opened}", &container.id[..4], container.name)
         }
         Change::Removed { id } => format!("removed {}", &id[..4]),
+        Change::Listed => "listed".to_owned(),
     }
 }
