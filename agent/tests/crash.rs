@@ -3,6 +3,8 @@
 //!
 //! `SLUICE_TEST_KILLS=N` kills N times in the long test, `SLUICE_TEST_SEED=S` repeats its moments.
 
+#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
+
 mod common;
 
 use std::fs::File;

@@ -1,6 +1,8 @@
 //! The server refuses, stalls, lies and breaks, over plain HTTP and over TLS; files hold rubbish:
 //! every line still arrives once, and what can never arrive is a dead letter with its reason.
 
+#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
+
 mod common;
 
 use std::collections::BTreeSet;

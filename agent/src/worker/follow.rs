@@ -89,7 +89,6 @@ fn merge<Handle: Clone>(
     let (found, is_in_order) = with_held_back(source, found);
     if !is_in_order && source.patience > 0 {
         source.patience -= 1;
-        let is_new = |file: &Found<Handle>| matches!(file.kind, FoundKind::New { .. });
         source.held_back = found.into_iter().filter(is_new).collect();
         return true;
     }
@@ -104,7 +103,7 @@ fn merge<Handle: Clone>(
         file.closed |= !is_current.contains(&file.id);
     }
     let newest = source.files.back().filter(|_| source.scanned).map(|file| file.sequence);
-    let new = found.iter().any(|file| matches!(file.kind, FoundKind::New { .. }));
+    let new = found.iter().any(is_new);
     let archives: HashSet<u128> = found.iter().filter_map(archived_line).collect();
     let mut found = found.into_iter();
     let mut again = false;
@@ -112,7 +111,7 @@ fn merge<Handle: Clone>(
         if is_being_written(&file) && source.patience > 0 {
             source.patience -= 1;
             // What is newer comes after it, and stays open meanwhile.
-            source.held_back = found.collect();
+            source.held_back = found.filter(is_new).collect();
             again = true;
             break;
         }
@@ -186,8 +185,8 @@ fn with_held_back<Handle>(
         let line = plain_line(&file);
         let archive =
             merged.iter().position(|other| line.is_some() && archived_line(other) == line);
-        let newer = order.iter().skip_while(|id| **id != file.id).skip(1);
-        let next = newer.filter_map(|id| merged.iter().position(|other| other.id == *id)).next();
+        let mut newer = order.iter().skip_while(|id| **id != file.id).skip(1);
+        let next = newer.find_map(|id| merged.iter().position(|other| other.id == *id));
         let place = archive.or(next);
         is_in_order &= place.is_some();
         merged.insert(place.unwrap_or(merged.len()), file);
@@ -200,6 +199,10 @@ fn plain_line<Handle>(found: &Found<Handle>) -> Option<u128> {
         FoundKind::New { first_line, is_archive: false, .. } => fingerprint(*first_line),
         _ => None,
     }
+}
+
+fn is_new<Handle>(found: &Found<Handle>) -> bool {
+    matches!(found.kind, FoundKind::New { .. })
 }
 
 fn is_being_written<Handle>(found: &Found<Handle>) -> bool {

@@ -4,6 +4,8 @@
 //! brought to (a body torn on its way by the agent itself, TLS, passwords) is the stand-in's to
 //! show: security is not among the parts of a server that are published as jars.
 
+#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
+
 #[allow(unused_imports, reason = "each suite takes what it needs")]
 #[path = "../common/mod.rs"]
 mod common;
