@@ -194,7 +194,7 @@ fn lines_of_rubbish(rng: &mut Rng) -> Vec<u8> {
         // Long lines mostly of one word, so that characters meet the boundary at every phase.
         let favourite = *rng.pick(&words);
         while all.len() < begin + length as usize {
-            all.extend_from_slice(if rng.chance(0.9) { favourite } else { *rng.pick(&words) });
+            all.extend_from_slice(if rng.chance(0.9) { favourite } else { rng.pick(&words) });
         }
         all.push(b'\n');
     }

@@ -90,11 +90,6 @@ impl Station {
         self.agent.as_ref().expect("the agent runs")
     }
 
-    pub(crate) fn forget_everything(&self) {
-        assert!(self.agent.is_none(), "the agent still runs");
-        std::fs::remove_dir_all(self.state()).expect("the state can be removed");
-    }
-
     pub(crate) fn state(&self) -> PathBuf {
         self.node.state_dir()
     }

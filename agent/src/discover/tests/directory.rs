@@ -69,7 +69,7 @@ impl Node {
     }
 
     pub(super) async fn next(&mut self) -> Change {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.changes.recv()).await;
+        let next = tokio::time::timeout(Duration::from_mins(1), self.changes.recv()).await;
         next.expect("a change within a minute").unwrap()
     }
 

@@ -1,3 +1,5 @@
+#![allow(clippy::unnecessary_wraps, reason = "a view is handed over as the rooms take it")]
+
 mod daemon;
 mod directory;
 mod engine;
