@@ -6,7 +6,6 @@
 
 #![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
 
-#[allow(unused_imports, reason = "each suite takes what it needs")]
 #[path = "../common/mod.rs"]
 mod common;
 mod engine;
