@@ -44,6 +44,7 @@ impl Node {
             host_prefix: host.path().to_owned(),
             directory_interval: Duration::from_millis(200),
             relist_interval: Duration::from_millis(200),
+            engine_patience: Duration::from_hours(1),
             ..Default::default()
         };
         change(&mut settings);
@@ -69,7 +70,16 @@ impl Node {
     }
 
     pub(super) async fn next(&mut self) -> Change {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.changes.recv()).await;
+        loop {
+            match self.next_or_listed().await {
+                Change::Listed => {}
+                change => return change,
+            }
+        }
+    }
+
+    pub(super) async fn next_or_listed(&mut self) -> Change {
+        let next = tokio::time::timeout(Duration::from_mins(1), self.changes.recv()).await;
         next.expect("a change within a minute").unwrap()
     }
 
@@ -102,10 +112,17 @@ async fn a_life_seen_by_directory() {
     node.expect("seen bbbb web created").await;
     let id = fixture::id("bbbb");
     fs::write(dir.join(format!("{id}-json.log")), "{\"log\":\"x\\n\"}\n").unwrap();
-    let Change::Seen { container, mut opened } = node.next().await else { panic!() };
-    assert_eq!(container.state, State::Running);
+    // A listing may come before the sighting that carries the descriptor.
+    let mut file = loop {
+        let Change::Seen { container, mut opened } = node.next().await else { panic!() };
+        assert_eq!(container.state, State::Running);
+        if let Some((_, file)) = opened.pop() {
+            break file;
+        }
+    };
     let mut text = String::new();
-    opened.pop().unwrap().1.read_to_string(&mut text).unwrap();
+    file.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "{\"log\":\"x\\n\"}\n");
     write_description(&dir, "config.v2.json", &fixture::config_of(&id, "/web", "exited"));
     node.expect("seen bbbb web exited log").await;
     fs::remove_dir_all(&dir).unwrap();
@@ -192,4 +209,41 @@ fn a_root_that_is_not_there_vouches_for_nothing() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn what_was_there_is_told_before_the_list_is_whole() {
+    let two = |containers: &Path| {
+        create(containers, "aaaa", "exited");
+        create(containers, "bbbb", "exited");
+    };
+    let mut node = Node::start(two, |_| {});
+    let mut told = Vec::new();
+    loop {
+        match node.next_or_listed().await {
+            Change::Listed => break,
+            change => told.push(said(&change).trim_end_matches(" opened").to_owned()),
+        }
+    }
+    told.sort();
+    told.dedup();
+    assert_eq!(told, ["seen aaaa web exited log", "seen bbbb web exited log"]);
+}
+
+#[tokio::test]
+async fn a_root_that_cannot_be_read_is_no_whole_list() {
+    let mut node = Node::start(|containers| fs::remove_dir(containers).unwrap(), |_| {});
+    while node.discovery.counters().directory_lists.get() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert!(node.changes.try_recv().is_err());
+    // Its disk is mounted at last, with what was on it.
+    let aside = node.host.path().join("aside");
+    create(&aside, "aaaa", "exited");
+    fs::rename(&aside, node.containers()).unwrap();
+    assert_eq!(
+        said(&node.next_or_listed().await).trim_end_matches(" opened"),
+        "seen aaaa web exited log"
+    );
+    while said(&node.next_or_listed().await) != "listed" {}
 }
