@@ -21,6 +21,8 @@ pub(super) struct Node {
     pub(super) changes: mpsc::Receiver<Change>,
     pub(super) discovery: Discovery,
     pub(super) watcher: Arc<Watcher>,
+    /// What was expected and came.
+    last: String,
 }
 
 pub(super) fn write_description(dir: &Path, name: &str, text: &str) {
@@ -62,7 +64,7 @@ impl Node {
         let add_root: Arc<dyn Fn(&Path) + Send + Sync> = Arc::new(move |root| roots.add_root(root));
         let discovery =
             Discovery::start(settings, Links { sightings, changes: changes_sender, add_root });
-        Self { host, changes, discovery, watcher }
+        Self { host, changes, discovery, watcher, last: String::new() }
     }
 
     pub(super) fn containers(&self) -> PathBuf {
@@ -84,8 +86,17 @@ impl Node {
     }
 
     pub(super) async fn expect(&mut self, expect: &str) {
-        // What a test just made is young, and so its log may have been opened as well.
-        assert_eq!(said(&self.next().await).trim_end_matches(" opened"), expect);
+        // What a test just made is young, so its log may be opened as well, before the listing
+        // tells of it or after.
+        loop {
+            let said = said(&self.next().await);
+            let plain = said.trim_end_matches(" opened");
+            if plain == expect {
+                plain.clone_into(&mut self.last);
+                return;
+            }
+            assert!(said != plain && plain == self.last, "{said} instead of {expect}");
+        }
     }
 }
 
