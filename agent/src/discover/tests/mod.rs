@@ -20,6 +20,7 @@ pub(super) fn said(change: &Change) -> String {
             };
             format!("seen {} {} {state}{log}{opened}", &container.id[..4], container.name)
         }
+        Change::Listed => "listed".to_owned(),
         Change::Removed { id } => format!("removed {}", &id[..4]),
         Change::Listed => "listed".to_owned(),
     }
