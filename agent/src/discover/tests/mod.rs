@@ -22,6 +22,5 @@ pub(super) fn said(change: &Change) -> String {
         }
         Change::Listed => "listed".to_owned(),
         Change::Removed { id } => format!("removed {}", &id[..4]),
-        Change::Listed => "listed".to_owned(),
     }
 }
