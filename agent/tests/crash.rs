@@ -3,14 +3,21 @@
 //!
 //! `SLUICE_TEST_KILLS=N` kills N times in the long test, `SLUICE_TEST_SEED=S` repeats its moments.
 
+#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
+
 mod common;
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use common::{
     Container, IN_TIME, Load, Node, Pace, SOON, Writer, expect_exactly_once, joined_by_order,
     number, seed, wait_until,
 };
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::json;
 use sluice_bench::load::{Clock, Kind, Stamp, Stream};
 use sluice_bench::rng::Rng;
@@ -173,9 +180,11 @@ fn target_and_zone_changed_between_two_runs() {
         agent.kill();
         standin.faults().clear();
         node.set("target", "after").set("target_zone", "+08:00");
-        writer.lines(Stream::Stdout, 100);
+        // The new rules hold from where nothing can have been sent yet, which after a kill is
+        // known to a megabyte.
+        writer.lines(Stream::Stdout, 8_000);
         let agent = node.start();
-        assert!(standin.wait_count(300, IN_TIME), "{:#?}", standin.snapshot());
+        assert!(standin.wait_count(8_200, IN_TIME), "{:#?}", standin.snapshot());
         agent.terminate();
         expect_exactly_once(&standin, &writer.ledger());
         let indices = standin.snapshot().indices;
@@ -184,6 +193,7 @@ fn target_and_zone_changed_between_two_runs() {
         if on_its_way == OnItsWay::Stored {
             assert!(indices["before-2026.01.02"] >= 200, "{indices:?}");
         }
+        println!("{on_its_way:?} {indices:?}");
     };
     check(OnItsWay::Stored);
     check(OnItsWay::Unstored);
@@ -384,4 +394,84 @@ fn state_deleted_between_two_runs() {
     };
     check(false);
     check(true);
+}
+
+#[test]
+fn compression_caught_in_the_middle() {
+    #[derive(Clone, Copy, Debug)]
+    enum Before {
+        /// The agent runs, and has still to read the end of the file.
+        Unread,
+        /// The agent runs, and has done with the file.
+        Settled,
+        Kill,
+        StateLost,
+    }
+    let check = |before: Before, share: f64| {
+        let case = format!("{before:?}, {share} of the archive");
+        let standin = standin();
+        let node = Node::sending_to(&standin);
+        let container = Container::new("packed").option("max-file", "5");
+        let mut writer = Writer::alone(&node.root(), container, 9);
+        let path = writer.directory.log_path();
+        let named = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+        let wait = |lines: u64| {
+            assert!(standin.wait_count(lines, IN_TIME), "{case}: {:#?}", standin.snapshot());
+        };
+        writer.lines(Stream::Stdout, 100);
+        let mut agent = node.start();
+        wait(100);
+        match before {
+            Before::Unread => agent.freeze(),
+            Before::Settled => {}
+            Before::Kill | Before::StateLost => agent.kill_and_wait(),
+        }
+        if matches!(before, Before::StateLost) {
+            std::fs::remove_dir_all(node.state_dir()).expect("the state can be removed");
+        }
+        writer.lines(Stream::Stdout, 50);
+        writer.log.rotate().expect("a log can be rotated");
+        writer.lines(Stream::Stdout, 10);
+        if matches!(before, Before::Settled) {
+            wait(160);
+            let settled = wait_until(SOON, || node.acknowledged("packed", &path));
+            assert!(settled, "{case}: {:#}", node.positions());
+        }
+        let whole = gzip(&std::fs::read(named(".1")).expect("can be read"));
+        let bytes = (whole.len() as f64 * share) as usize;
+        let mut archive = File::create(named(".1.gz")).expect("can be made");
+        archive.write_all(&whole[..bytes]).expect("can be written");
+        match before {
+            Before::Unread => agent.thaw(),
+            Before::Settled => {}
+            Before::Kill | Before::StateLost => agent = node.start(),
+        }
+        wait(160);
+        // Seen by the agent: the lines behind came after it.
+        writer.lines(Stream::Stdout, 10);
+        wait(170);
+        // The daemon comes to the end of it.
+        archive.write_all(&whole[bytes..]).expect("can be written");
+        std::fs::remove_file(named(".1")).expect("can be removed");
+        writer.lines(Stream::Stdout, 10);
+        wait(180);
+        agent.kill();
+        writer.lines(Stream::Stdout, 10);
+        let agent = node.start();
+        wait(190);
+        agent.terminate();
+        println!("{case}: {} documents of 190", standin.count());
+        expect_exactly_once(&standin, &writer.ledger());
+    };
+    for before in [Before::Unread, Before::Settled, Before::Kill, Before::StateLost] {
+        for share in [0.0, 0.5, 1.0] {
+            check(before, share);
+        }
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).expect("a Vec takes every write");
+    encoder.finish().expect("a Vec takes every write")
 }

@@ -1,6 +1,8 @@
 //! What a person meets who starts the agent wrongly, or asks a running one: a clear message that
 //! names the thing and the way out, and an exit code that a script can act on.
 
+#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
+
 mod common;
 
 use std::net::TcpListener;

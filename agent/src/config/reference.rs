@@ -102,7 +102,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "batch.bytes",
         "size",
-        "4MiB",
+        "2MiB",
         "A batch is sent when its body, before compression, reaches this.",
     ),
     key(
@@ -332,4 +332,4 @@ pub(super) fn hint(unknown: &str, expected: &[&str]) -> String {
 }
 
 const _: () = assert!(limits::EVENT_BYTES_MAX == 4 << 20, "the page says 4MiB");
-const _: () = assert!(limits::BATCH_BYTES == 4 << 20, "the page says 4MiB");
+const _: () = assert!(limits::BATCH_BYTES == 2 << 20, "the page says 2MiB");

@@ -13,7 +13,7 @@ pub const EVENT_BYTES_MAX: usize = 4 << 20;
 
 /// A batch is sealed when its inflated body reaches this: large enough for full compression and
 /// few requests, small enough that a node's two in flight do not weigh on a server's breaker.
-pub const BATCH_BYTES: usize = 4 << 20;
+pub const BATCH_BYTES: usize = 2 << 20;
 
 /// The plain body is compressed in blocks of this size while it is still in the cache.
 pub const BLOCK_BYTES: usize = 256 << 10;

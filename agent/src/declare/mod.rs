@@ -68,7 +68,7 @@ fn target(container: &Container, log: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(env: &[(&str, &str)], labels: &[(&str, &str)], expect: Stdout) {
+    fn check(env: &[(&str, &str)], labels: &[(&str, &str)], expect: &Stdout) {
         let own = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
         };
@@ -77,23 +77,23 @@ mod tests {
             labels: own(labels).into_iter().collect(),
             ..Container::default()
         };
-        assert_eq!(stdout(&container), expect, "{env:?} {labels:?}");
+        assert_eq!(stdout(&container), *expect, "{env:?} {labels:?}");
     }
 
     #[test]
     fn declarations() {
         let named = |name: &str| Stdout::Declared(name.to_owned());
-        check(&[], &[], Stdout::Undeclared);
-        check(&[("aliyun_logs_catalina", "stdout")], &[], named("catalina"));
-        check(&[("sluice_logs_web", "stdout")], &[], named("web"));
-        check(&[], &[("aliyun.logs.web", "stdout")], named("web"));
-        check(&[("aliyun_logs_access", "/logs/*.log")], &[], Stdout::Undeclared);
+        check(&[], &[], &Stdout::Undeclared);
+        check(&[("aliyun_logs_catalina", "stdout")], &[], &named("catalina"));
+        check(&[("sluice_logs_web", "stdout")], &[], &named("web"));
+        check(&[], &[("aliyun.logs.web", "stdout")], &named("web"));
+        check(&[("aliyun_logs_access", "/logs/*.log")], &[], &Stdout::Undeclared);
         check(
             &[("aliyun_logs_web", "stdout"), ("aliyun_logs_web_target", "shop")],
             &[],
-            named("shop"),
+            &named("shop"),
         );
-        check(&[("SLUICE_COLLECT", "false")], &[], Stdout::OptedOut);
-        check(&[("sluice_logs_a", "stdout")], &[("sluice.collect", "false")], Stdout::OptedOut);
+        check(&[("SLUICE_COLLECT", "false")], &[], &Stdout::OptedOut);
+        check(&[("sluice_logs_a", "stdout")], &[("sluice.collect", "false")], &Stdout::OptedOut);
     }
 }

@@ -173,6 +173,10 @@ impl Api {
                 }
                 Some(answer) = asked.next() => {
                     questions.answered(&answer.id);
+                    if answer.is_failure() {
+                        // The next list asks again.
+                        summaries.remove(&answer.id);
+                    }
                     self.pass(answer).await?;
                 }
                 wanted = self.wanted.recv() => match wanted {
@@ -242,6 +246,16 @@ struct Answer {
     began: Tick,
     id: String,
     result: Result<ContainerInspectResponse, Error>,
+}
+
+impl Answer {
+    /// Neither an account nor the word that there is no such container.
+    fn is_failure(&self) -> bool {
+        !matches!(
+            self.result,
+            Ok(_) | Err(Error::DockerResponseServerError { status_code: 404, .. })
+        )
+    }
 }
 
 async fn inspect(docker: &Docker, id: String, began: Tick) -> Answer {

@@ -161,6 +161,12 @@ impl Books {
         self.known.len()
     }
 
+    /// What there is to say of it was said, or it is gone again.
+    pub(super) fn is_settled(&self, id: &str) -> bool {
+        self.known.get(id).is_none_or(|known| known.announced.is_some())
+            && (self.known.contains_key(id) || self.removed.contains(id))
+    }
+
     /// Its directory is gone and only the API still speaks of it.
     pub(super) fn waits_for_api(&self, id: &str) -> bool {
         self.known.get(id).is_some_and(|known| {

@@ -19,7 +19,7 @@ use books::{Books, Clock};
 use describe::DescribeError;
 use own::Own;
 use paths::Root;
-use task::{Ears, FirstList, Task, WANTED_MAX};
+use task::{Ears, Engine, FirstList, Task, WANTED_MAX};
 
 mod api;
 mod books;
@@ -95,7 +95,8 @@ pub enum Change {
         /// may be deleted or renamed by now; the descriptor is what counts.
         opened: Vec<(String, File)>,
     },
-    /// Everything that was there at the start has been told.
+    /// Everything that was there at the start has been told: a container that is not known now
+    /// is gone. Not said while nobody could be asked (no directory readable, no engine).
     Listed,
     /// Its directory and log are deleted, by the runtime's word as well as on disk.
     Removed { id: String },
@@ -113,6 +114,9 @@ pub struct DockerSettings {
     pub relist_interval: Duration,
     /// How often the containers directory is listed although no signal asked for it.
     pub directory_interval: Duration,
+    /// How long [`Change::Listed`] waits for an engine that does not answer when the agent
+    /// starts: at boot it may come up later, and only it knows of another data root.
+    pub engine_patience: Duration,
 }
 
 impl Default for DockerSettings {
@@ -123,6 +127,7 @@ impl Default for DockerSettings {
             host_prefix: "/".into(),
             relist_interval: Duration::from_mins(1),
             directory_interval: Duration::from_secs(10),
+            engine_patience: Duration::from_mins(1),
         }
     }
 }
@@ -164,8 +169,8 @@ impl Discovery {
         let (words_sender, words) = mpsc::channel(WORDS_MAX);
         let (looks_sender, looks) = mpsc::channel(WORDS_MAX);
         let mut tasks = Vec::new();
-        let first =
-            FirstList { directories: false, engine: settings.socket.is_none(), told: false };
+        let engine = if settings.socket.is_some() { Engine::Awaited } else { Engine::None };
+        let first = FirstList::new(engine, settings.engine_patience);
         let wanted = settings.socket.map(|socket| {
             let (sender, wanted) = mpsc::channel(WANTED_MAX);
             let api = Api {
@@ -191,6 +196,7 @@ impl Discovery {
             lister: None,
             list_again: false,
             first,
+            unreadable_reported: false,
         };
         let ears = Ears {
             sightings: links.sightings,

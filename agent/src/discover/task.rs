@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::watch::Sighting;
 
@@ -43,16 +43,46 @@ pub(super) struct Task {
     /// A root came while a listing was under way.
     pub(super) list_again: bool,
     pub(super) first: FirstList,
+    pub(super) unreadable_reported: bool,
 }
 
-/// What is still waited for before everything that was there at the start has been told.
-#[derive(Clone, Copy, Debug)]
+/// What is still waited for before everything that was there at the start has been told. Whoever
+/// hears it takes what was not told for deleted, so in doubt it is not said.
+#[derive(Debug)]
 pub(super) struct FirstList {
-    /// The directories have been listed, all that are known.
+    /// The directories have been listed, all that are known, and one of them could be read.
     pub(super) directories: bool,
-    /// The engine has listed, or cannot be asked.
-    pub(super) engine: bool,
+    pub(super) engine: Engine,
+    /// Until then an engine that does not answer is waited for.
+    pub(super) patience: Instant,
     pub(super) told: bool,
+}
+
+/// The engine's part in the first list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// There is no socket.
+    None,
+    /// It is still coming up, as it does when a node boots, and may yet name another data root.
+    Awaited,
+    /// It named these; some may be told only when it has described them.
+    Listed(Vec<String>),
+}
+
+impl FirstList {
+    pub(super) fn new(engine: Engine, patience: Duration) -> Self {
+        let patience = Instant::now() + patience;
+        Self { directories: false, engine, patience, told: false }
+    }
+
+    fn is_whole(&self, books: &Books) -> bool {
+        match &self.engine {
+            Engine::None => self.directories,
+            Engine::Awaited => self.directories && Instant::now() >= self.patience,
+            // Where the directories are not visible, its word has to do.
+            Engine::Listed(ids) => ids.iter().all(|id| books.is_settled(id)),
+        }
+    }
 }
 
 /// Whom the task hears.
@@ -63,12 +93,14 @@ pub(super) struct Ears {
     pub(super) directory_interval: Duration,
 }
 
+type Listing = JoinHandle<(Lister, Report)>;
+
 /// The agent no longer listens.
 struct Ended;
 
 impl Task {
     pub(super) async fn run(mut self, mut ears: Ears) {
-        let mut listing: Option<JoinHandle<(Lister, Report)>> = None;
+        let mut listing: Option<Listing> = None;
         let mut tick = interval(ears.directory_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -82,14 +114,7 @@ impl Task {
                     listing = None;
                     match listed {
                         Some((lister, report)) => {
-                            self.lister = Some(lister);
-                            let entered = self.enter(report).await;
-                            if std::mem::take(&mut self.list_again) {
-                                self.list(&mut listing);
-                            } else {
-                                self.first.directories = true;
-                            }
-                            entered
+                            self.listed(lister, report, &mut listing).await
                         }
                         None => Ok(()),
                     }
@@ -107,16 +132,38 @@ impl Task {
     }
 
     async fn tell_first_list(&mut self) -> Result<(), Ended> {
-        let FirstList { directories, engine, told } = self.first;
-        if told || !directories || !engine {
+        if self.first.told || self.lister.is_none() || !self.first.is_whole(&self.books) {
             return Ok(());
         }
         self.first.told = true;
         self.changes.send(Change::Listed).await.map_err(|_| Ended)
     }
 
+    /// Enters a directory listing that has ended.
+    async fn listed(
+        &mut self,
+        lister: Lister,
+        report: Report,
+        listing: &mut Option<Listing>,
+    ) -> Result<(), Ended> {
+        self.lister = Some(lister);
+        let readable = matches!(&report, Report::Directory { roots, .. } if !roots.is_empty());
+        if !readable && !std::mem::replace(&mut self.unreadable_reported, true) {
+            let roots: Vec<_> = self.books.roots.iter().map(|root| root.ours.display()).collect();
+            tracing::warn!(?roots, "no containers directory can be read: looking again and again");
+        }
+        self.unreadable_reported = !readable;
+        self.enter(report).await?;
+        if std::mem::take(&mut self.list_again) {
+            self.list(listing);
+        } else {
+            self.first.directories |= readable;
+        }
+        Ok(())
+    }
+
     /// Begins a listing unless one is under way.
-    fn list(&mut self, listing: &mut Option<JoinHandle<(Lister, Report)>>) {
+    fn list(&mut self, listing: &mut Option<Listing>) {
         if listing.is_some() {
             return;
         }
@@ -175,11 +222,7 @@ impl Task {
         });
     }
 
-    async fn word(
-        &mut self,
-        word: Word,
-        listing: &mut Option<JoinHandle<(Lister, Report)>>,
-    ) -> Result<(), Ended> {
+    async fn word(&mut self, word: Word, listing: &mut Option<Listing>) -> Result<(), Ended> {
         match word {
             Word::Engine { data_root } => {
                 if let Some(data_root) = data_root {
@@ -188,21 +231,20 @@ impl Task {
                 Ok(())
             }
             Word::Listed { began, ids } => {
-                self.first.engine = true;
+                if self.first.engine == Engine::Awaited {
+                    self.first.engine = Engine::Listed(ids.clone());
+                }
                 self.enter(Report::Listed { began, ids }).await
             }
             Word::Inspected { began, id, view } => {
                 self.enter(Report::Inspected { began, id, view }).await
             }
-            Word::Away => {
-                self.first.engine = true;
-                self.enter(Report::ApiAway).await
-            }
+            Word::Away => self.enter(Report::ApiAway).await,
         }
     }
 
     /// The engine says where its data lie.
-    fn use_root(&mut self, data_root: &Path, listing: &mut Option<JoinHandle<(Lister, Report)>>) {
+    fn use_root(&mut self, data_root: &Path, listing: &mut Option<Listing>) {
         let root = Root::of(&self.books.prefix, data_root);
         if self.books.roots.contains(&root) {
             return;
@@ -260,7 +302,7 @@ fn not_collected(container: &Container) -> Option<String> {
 }
 
 /// Never ready while there is none; `None` for one that panicked.
-async fn finished(listing: &mut Option<JoinHandle<(Lister, Report)>>) -> Option<(Lister, Report)> {
+async fn finished(listing: &mut Option<Listing>) -> Option<(Lister, Report)> {
     match listing {
         Some(listing) => listing.await.ok(),
         None => std::future::pending().await,

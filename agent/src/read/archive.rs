@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_torn_archive_gives_what_it_has() {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
-        gzip.write_all(&[b'x'; 100_000]).unwrap();
+        gzip.write_all(&vec![b'x'; 100_000]).unwrap();
         let mut bytes = gzip.finish().unwrap();
         bytes.truncate(60_000);
         let mut file = tempfile::tempfile().unwrap();

@@ -83,11 +83,12 @@ mod tests {
         for number in 0..lines {
             starts.push(text.len() as u64);
             let pad = "x".repeat((number as usize * 7919) % 300);
-            text += &format!(
-                "{{\"log\":\"{pad}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-25T10:{:02}:{:02}Z\"}}\n",
-                number / 60,
-                number % 60
-            );
+            let time = format!("2026-11-25T10:{:02}:{:02}Z", number / 60, number % 60);
+            text.push_str("{\"log\":\"");
+            text.push_str(&pad);
+            text.push_str("\\n\",\"stream\":\"stdout\",\"time\":\"");
+            text.push_str(&time);
+            text.push_str("\"}\n");
         }
         file.write_all(text.as_bytes()).unwrap();
         (OpenFile::from_file(file).unwrap(), starts)

@@ -139,6 +139,9 @@ pub(super) fn items(answer: &HttpAnswer, sent: usize) -> Result<Vec<Item>, Untru
         #[serde(borrow)]
         items: Option<Vec<Entry<'a>>>,
     }
+    if all_created(&answer.body, sent) {
+        return Ok(vec![Item { status: 201, error: ErrorText::default() }; sent]);
+    }
     let bulk: Bulk<'_> = serde_json::from_slice(&answer.body)
         .map_err(|error| Untrusted::NotParsed(describe(answer, &error)))?;
     let items = bulk.items.ok_or(Untrusted::NoItems)?;
@@ -154,6 +157,21 @@ pub(super) fn items(answer: &HttpAnswer, sent: usize) -> Result<Vec<Item>, Untru
         error: error.map(|it: &RawValue| ErrorText::parse(it.get())).unwrap_or_default(),
     };
     Ok(items.into_iter().map(item).collect())
+}
+
+/// Whether the answer is, to the byte, what servers send when every document was stored. Parsing
+/// it is a twelfth of the processor in a drain without compression.
+fn all_created(body: &[u8], sent: usize) -> bool {
+    const ITEM: &[u8] = br#"{"create":{"status":201}}"#;
+    let items = body.strip_prefix(br#"{"errors":false,"items":["#.as_slice());
+    let Some(items) = items.and_then(|items| items.strip_suffix(b"]}".as_slice())) else {
+        return false;
+    };
+    sent > 0
+        && items.len() + 1 == sent * (ITEM.len() + 1)
+        && items
+            .chunks(ITEM.len() + 1)
+            .all(|item| item.starts_with(ITEM) && matches!(item[ITEM.len()..], [] | [b',']))
 }
 
 fn describe(answer: &HttpAnswer, error: &serde_json::Error) -> String {
@@ -236,4 +254,27 @@ pub(super) fn held(answer: &HttpAnswer, asked: usize) -> Result<Vec<Held>, Untru
         _ => Held::Unknown(ErrorText::default()),
     };
     Ok(docs.into_iter().map(one).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_all_good_is_told_from_all_others() {
+        let item = r#"{"create":{"status":201}}"#;
+        let body = |items: &[&str]| format!(r#"{{"errors":false,"items":[{}]}}"#, items.join(","));
+        assert!(all_created(body(&[item]).as_bytes(), 1));
+        assert!(all_created(body(&[item; 3]).as_bytes(), 3));
+        for (text, sent) in [
+            (body(&[item; 2]), 3),
+            (body(&[item; 3]), 2),
+            (body(&[item, r#"{"create":{"status":409}}"#]), 2),
+            (body(&[]), 0),
+            (body(&[item; 2]).replace("},{", "};{"), 2),
+            (body(&[item]).replace("false", "true"), 1),
+        ] {
+            assert!(!all_created(text.as_bytes(), sent), "{text}");
+        }
+    }
 }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Sender, unbounded};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::core::{SourceToken, limits};
+use crate::core::SourceToken;
 
 use announce::Announcer;
 use run::{Command, Loop};
@@ -35,9 +35,6 @@ mod tests;
 pub use counters::{Counters, MissedLabel, RungLabel};
 pub(crate) use open::{CONFIG_NAME, HOST_CONFIG_NAME, is_container_id, read_description};
 pub use rung::RungName;
-
-/// Commands that may wait: each source can come and go once.
-const COMMANDS_MAX: usize = 2 * limits::SOURCES_MAX;
 
 /// A source has news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +120,8 @@ impl Watcher {
     pub fn start(settings: WatchSettings, listeners: Listeners) -> Result<Self, WatchError> {
         let counters = Counters::default();
         let announcer = Arc::new(Announcer::new(Arc::clone(&listeners.news), counters.clone()));
-        let (commands, receiver) = bounded(COMMANDS_MAX);
+        // A follow and an unfollow per source; room for all of them at once would be 8 MiB for good.
+        let (commands, receiver) = unbounded();
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let bell = Arc::new(eventfd(0, flags).map_err(|errno| WatchError::Setup(errno.into()))?);
         let watch =

@@ -91,7 +91,7 @@ impl Driven {
         let (listeners, heard) = listeners();
         let counters = Counters::default();
         let announcer = Arc::new(Announcer::new(Arc::clone(&listeners.news), counters.clone()));
-        let (commands, receiver) = bounded(100);
+        let (commands, receiver) = unbounded();
         let watch =
             Loop::new(settings, listeners, Arc::clone(&announcer), receiver, counters.clone());
         Self { watch, commands, announcer, counters, heard, now: Now { mono_ns: 1, wall_ns: 1 } }

@@ -36,22 +36,27 @@ impl<F: Files> Worker<F> {
         let ScanResult { source: token, found } = result;
         let Some(source) = self.sources.get_mut(&token) else { return };
         source.scan_running = false;
-        match found {
+        let again = match found {
             Ok(found) => {
                 let before = source.files.len();
-                merge(source, found, outputs);
+                let again = merge(source, found, outputs);
                 let opened = source.files.len() - before.min(source.files.len());
                 self.counters.open_files.inc_by(opened as i64);
+                again.then_some(ARCHIVE_NS)
             }
             Err(error) => {
                 tracing::warn!(
                     source = %source.key, directory = %source.directory.display(), %error,
                     "cannot look at the log's directory; trying again"
                 );
-                source.retry_mono_ns = Some(self.now.mono_ns + RESCAN_NS);
-                source.scan_wanted = true;
-                return;
+                Some(RESCAN_NS)
             }
+        };
+        if let Some(wait) = again {
+            source.scan_wanted = true;
+            self.retries.insert((self.now.mono_ns + wait, token));
+            self.make_ready(token);
+            return;
         }
         if source.dirty {
             self.dirty.insert(token);
@@ -65,51 +70,149 @@ impl<F: Files> Worker<F> {
     }
 }
 
+/// After a directory that could not be read.
 const RESCAN_NS: u64 = 1_000_000_000;
 
+/// After an archive that was not whole: compressing a log of the usual size takes about this long.
+const ARCHIVE_NS: u64 = 20_000_000;
+
+/// Looks until an archive that never becomes whole is passed over.
+pub(super) const ARCHIVE_LOOKS_MAX: u32 = 100;
+
+/// Puts what was found to what is known. `true`: there is more to be had in a moment.
 fn merge<Handle: Clone>(
     source: &mut Source<Handle>,
     found: Vec<Found<Handle>>,
     outputs: &mut Vec<Output>,
-) {
+) -> bool {
+    let on_disk: HashSet<FileId> = found.iter().map(|file| file.id).collect();
+    let (found, is_in_order) = with_held_back(source, found);
+    if !is_in_order && source.patience > 0 {
+        source.patience -= 1;
+        source.held_back = found.into_iter().filter(is_new).collect();
+        return true;
+    }
     // All but the current file are closed before they get another name or none.
     let is_current: HashSet<FileId> =
         found.iter().filter(|file| file.name == source.current).map(|file| file.id).collect();
+    let is_current: HashSet<FileId> = is_current.intersection(&on_disk).copied().collect();
     for file in &mut source.files {
         if let Some(found) = found.iter().find(|found| found.id == file.id) {
             file.name.clone_from(&found.name);
         }
         file.closed |= !is_current.contains(&file.id);
     }
-    let on_disk: HashSet<FileId> = found.iter().map(|file| file.id).collect();
     let newest = source.files.back().filter(|_| source.scanned).map(|file| file.sequence);
-    let new = found.iter().any(|file| matches!(file.kind, FoundKind::New { .. }));
+    let new = found.iter().any(is_new);
     let archives: HashSet<u128> = found.iter().filter_map(archived_line).collect();
-    for file in found {
+    let mut found = found.into_iter();
+    let mut again = false;
+    while let Some(file) = found.next() {
+        if is_being_written(&file) && source.patience > 0 {
+            source.patience -= 1;
+            // What is newer comes after it, and stays open meanwhile.
+            source.held_back = found.filter(is_new).collect();
+            again = true;
+            break;
+        }
+        if !matches!(file.kind, FoundKind::Known) {
+            source.patience = ARCHIVE_LOOKS_MAX;
+        }
         place(source, file, &on_disk);
     }
     let newest =
         newest.and_then(|sequence| source.files.iter().find(|file| file.sequence == sequence));
     let lost_sight = newest.is_some_and(|file| {
+        let archive = file.born.as_ref().map_or(file.archive, |born| born.record.archive);
         let line = fingerprint(file.first_line);
-        !on_disk.contains(&file.id) && line.is_none_or(|line| !archives.contains(&line))
+        !on_disk.contains(&file.id)
+            && archive.is_none_or(|archive| !on_disk.contains(&archive))
+            && line.is_none_or(|line| !archives.contains(&line))
     });
-    if new && lost_sight && !source.removed {
+    if new && lost_sight && !source.removed && !again {
         // The file before the new ones has lost its name, so at least as many rotations as the
         // runtime keeps files lie between; whether one more did cannot be seen.
         let loss = source.loss(&source.current.clone(), LossReason::RotatedUnseen, 0, None);
         outputs.push(Output::Lost(loss));
     }
-    source.settled.retain(|record| {
-        on_disk.contains(&record.id) || record.archive.is_some_and(|id| on_disk.contains(&id))
-    });
-    if !source.scanned {
+    forget_settled(source, &on_disk);
+    if !again {
         declare_gone(source, outputs);
-        begin(source);
-    } else if source.reading_index().is_none() && !source.files.is_empty() {
+    }
+    if source.reading_index().is_none() && !source.files.is_empty() {
         begin(source);
     }
     source.scanned = true;
+    again
+}
+
+/// Settled files that are remembered though they are not on disk: an archive that could not be
+/// read yet, or that slipped by in a rename, must find its record when it is met again.
+const SETTLED_ABSENT_MAX: usize = 16;
+
+fn forget_settled<Handle>(source: &mut Source<Handle>, on_disk: &HashSet<FileId>) {
+    let is_absent = |record: &FileRecord| {
+        !on_disk.contains(&record.id)
+            && record.archive.is_none_or(|archive| !on_disk.contains(&archive))
+    };
+    let absent = source.settled.iter().filter(|record| is_absent(record)).count();
+    let mut surplus = absent.saturating_sub(SETTLED_ABSENT_MAX);
+    source.settled.retain(|record| {
+        let drop = surplus > 0 && is_absent(record);
+        surplus -= usize::from(drop);
+        !drop
+    });
+}
+
+/// Files that were held back take the place of what the scan has to say of them. One that has
+/// lost its name since stands where its archive stands, or else before the next newer one; `false`
+/// if there is neither, so that its place will be known once its archive can be read.
+fn with_held_back<Handle>(
+    source: &mut Source<Handle>,
+    found: Vec<Found<Handle>>,
+) -> (Vec<Found<Handle>>, bool) {
+    let mut held_back = std::mem::take(&mut source.held_back);
+    let order: Vec<FileId> = held_back.iter().map(|file| file.id).collect();
+    let mut merged = Vec::with_capacity(found.len());
+    for file in found {
+        match held_back.iter().position(|other| other.id == file.id) {
+            Some(at) => merged.push(Found { name: file.name, ..held_back.remove(at) }),
+            None => merged.push(file),
+        }
+    }
+    let mut is_in_order = true;
+    while let Some(file) = held_back.pop() {
+        let line = plain_line(&file);
+        let archive =
+            merged.iter().position(|other| line.is_some() && archived_line(other) == line);
+        let mut newer = order.iter().skip_while(|id| **id != file.id).skip(1);
+        let next = newer.find_map(|id| merged.iter().position(|other| other.id == *id));
+        let place = archive.or(next);
+        is_in_order &= place.is_some();
+        merged.insert(place.unwrap_or(merged.len()), file);
+    }
+    (merged, is_in_order)
+}
+
+fn plain_line<Handle>(found: &Found<Handle>) -> Option<u128> {
+    match &found.kind {
+        FoundKind::New { first_line, is_archive: false, .. } => fingerprint(*first_line),
+        _ => None,
+    }
+}
+
+fn is_new<Handle>(found: &Found<Handle>) -> bool {
+    matches!(found.kind, FoundKind::New { .. })
+}
+
+fn is_being_written<Handle>(found: &Found<Handle>) -> bool {
+    match &found.kind {
+        FoundKind::Known => false,
+        FoundKind::New { first_line, is_archive, .. } => {
+            *is_archive && fingerprint(*first_line).is_none()
+        }
+        FoundKind::Refused(_) => found.name.strip_suffix(".gz").is_some(),
+    }
 }
 
 fn archived_line<Handle>(found: &Found<Handle>) -> Option<u128> {
@@ -147,7 +250,7 @@ fn place<Handle: Clone>(
         source.settled.extend(record);
         return;
     }
-    let closed = name != source.current;
+    let closed = name != source.current || !on_disk.contains(&id);
     let start = record.as_ref().map_or(start, |record| record.frontier);
     let born = record.map(|record| revive(source, record));
     let sequence = source.next_sequence;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::file::{FileState, prefix_at};
-use super::follow::path_of;
+use super::follow::{ARCHIVE_LOOKS_MAX, path_of};
 use super::{Follow, Loss};
 use crate::checkpoint::{FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
 use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::{Carry, Decoder};
 use crate::encode::{Shape, Tail, Target};
-use crate::read::{FileId, FirstLine, StartAt};
+use crate::read::{FileId, FirstLine, Found, StartAt};
 
 /// A place in a source's bytes, with the unfinished lines there.
 #[derive(Clone, Debug)]
@@ -43,6 +43,10 @@ pub(super) struct Source<Handle> {
     /// Files with unread or unacknowledged bytes, in the order of reading.
     pub files: VecDeque<FileState<Handle>>,
     pub next_sequence: u64,
+    /// Found behind an archive that is still being written, and waiting for it.
+    pub held_back: Vec<Found<Handle>>,
+    /// Looks that an archive may still take until it is whole.
+    pub patience: u32,
     /// Delivered whole and perhaps still on disk.
     pub settled: Vec<FileRecord>,
     /// From the store, not met on disk yet.
@@ -152,6 +156,8 @@ impl<Handle> Source<Handle> {
             start: if known { StartAt::Head } else { start },
             files: VecDeque::new(),
             next_sequence: 1,
+            held_back: Vec::new(),
+            patience: ARCHIVE_LOOKS_MAX,
             settled: Vec::new(),
             remembered: record.files,
             lineages: record.lineages,
@@ -214,7 +220,14 @@ impl<Handle> Source<Handle> {
             .files
             .iter()
             .filter_map(|file| file.born.as_ref().map_or(file.archive, |born| born.record.archive));
-        self.files.iter().map(|file| file.id).chain(settled).chain(archives).collect()
+        let held_back = self.held_back.iter().map(|file| file.id);
+        self.files
+            .iter()
+            .map(|file| file.id)
+            .chain(held_back)
+            .chain(settled)
+            .chain(archives)
+            .collect()
     }
 
     /// Takes the next number among files with this first line.

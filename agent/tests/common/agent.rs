@@ -98,6 +98,10 @@ impl Agent {
 
     /// `kill -9`, and waits until it is gone.
     pub fn kill(mut self) {
+        self.kill_and_wait();
+    }
+
+    pub fn kill_and_wait(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a child can be waited for");
     }
@@ -169,6 +173,13 @@ impl Agent {
         assert!(running, "it does not start; ended: {}", self.has_ended());
     }
 
+    /// Whether it has this file open, under whatever name it was opened.
+    pub fn has_open(&self, path: &Path) -> bool {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        let mut descriptors = descriptors.into_iter().flatten().flatten();
+        descriptors.any(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == path))
+    }
+
     /// Resident memory.
     pub fn resident_bytes(&self) -> u64 {
         self.of_status("VmRSS:")
@@ -190,7 +201,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() || std::env::var_os("SLUICE_TEST_SHOW").is_some() {
             let said = self.said();
             let from = said.len().saturating_sub(LOG_SHOWN_BYTES);
             let from = (from..).find(|&at| said.is_char_boundary(at)).unwrap_or(0);

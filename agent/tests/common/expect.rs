@@ -1,5 +1,6 @@
 //! The expectation that counts: every line once, whole and in order.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
@@ -25,7 +26,7 @@ pub fn expect_exactly_once_but(standin: &Standin, ledger: &Ledger, missing: u64)
     let total = summary.total();
     assert!(arrived, "after {IN_TIME:?}:\n{summary}{:#?}", standin.snapshot());
     assert_eq!(total.missing, missing, "{summary}");
-    assert_eq!(total.doubled, 0, "{summary}");
+    assert_eq!(total.doubled, 0, "{summary}{:#?}", twins(&standin.documents()));
     assert_eq!(total.corrupt, 0, "{summary}");
     assert_eq!(total.out_of_order, 0, "{summary}");
     assert_eq!(total.unwritten, 0, "{summary}");
@@ -33,6 +34,18 @@ pub fn expect_exactly_once_but(standin: &Standin, ledger: &Ledger, missing: u64)
     assert_eq!(summary.documents, expected, "{summary}");
     assert_eq!(standin.ids_seen_twice(), 0, "one id in two indices: {:?}", standin.snapshot());
     assert!(expected > 0, "a test of nothing");
+}
+
+/// Documents with one message, to be looked at: the first few, each with its other ids.
+fn twins(documents: &[Document]) -> Vec<(String, Vec<String>)> {
+    let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for document in documents {
+        let message = document.text(&["message"]).unwrap_or_default();
+        let shown = message.chars().take(60).collect();
+        let order = document.text(&["log", "order"]).unwrap_or_default();
+        ids.entry(shown).or_default().push(format!("{} {} {order}", document.index, document.id));
+    }
+    ids.into_iter().filter(|(_, ids)| ids.len() > 1).take(5).collect()
 }
 
 /// Messages of one container and stream in the order of their sort keys, joined.

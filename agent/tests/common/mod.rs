@@ -1,8 +1,7 @@
 //! What the process-level suites share: the agent as a process, a node's directories, writers of
 //! logs, and the one expectation that counts.
 
-#![allow(dead_code, reason = "each suite takes what it needs")]
-#![allow(unreachable_pub, reason = "a module of several test programs")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each suite uses a part of it")]
 
 mod agent;
 mod expect;

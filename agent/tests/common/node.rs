@@ -1,5 +1,6 @@
 //! A node as the agent sees it: Docker's data root, a state directory, a configuration.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use sluice_bench::load::{ContainerDir, ContainerSpec};
 use sluice_bench::standin::Standin;
 use tempfile::TempDir;
 
-use super::Agent;
+use super::{Agent, sluice};
 
 /// Everything lies in one temporary directory.
 pub struct Node {
@@ -94,6 +95,25 @@ impl Node {
 
     pub fn start(&self) -> Agent {
         Agent::start(&self.config_path(), &self.log_path())
+    }
+
+    /// What the running agent says of its positions.
+    pub fn positions(&self) -> Value {
+        let state_dir = self.state_dir().display().to_string();
+        let ended = sluice(&["positions", "--json", "--state-dir", &state_dir]);
+        serde_json::from_str(&ended.stdout).unwrap_or(Value::Null)
+    }
+
+    /// Whether a container's current file is read and acknowledged to its end, and with it every
+    /// file before.
+    pub fn acknowledged(&self, container: &str, log: &Path) -> bool {
+        let found = std::fs::metadata(log).expect("the log is there");
+        let positions = self.positions();
+        positions.as_array().into_iter().flatten().any(|position| {
+            position["container"] == container
+                && position["inode"] == found.ino()
+                && position["frontier"] == found.len()
+        })
     }
 
     pub fn container(&self, spec: ContainerSpec) -> ContainerDir {

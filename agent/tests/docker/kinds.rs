@@ -194,7 +194,8 @@ fn lines_of_rubbish(rng: &mut Rng) -> Vec<u8> {
         // Long lines mostly of one word, so that characters meet the boundary at every phase.
         let favourite = *rng.pick(&words);
         while all.len() < begin + length as usize {
-            all.extend_from_slice(if rng.chance(0.9) { favourite } else { *rng.pick(&words) });
+            let other: &[u8] = rng.pick::<&[u8]>(&words);
+            all.extend_from_slice(if rng.chance(0.9) { favourite } else { other });
         }
         all.push(b'\n');
     }

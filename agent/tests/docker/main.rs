@@ -4,7 +4,8 @@
 //! the same containers, one that asks the engine's socket and one that knows only its directories,
 //! each with a stand-in of its own to send to: what holds for one has to hold for the other.
 
-#[allow(unused_imports, reason = "each suite takes what it needs")]
+#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod engine;

@@ -123,7 +123,9 @@ fn an_engine_that_restarts_is_followed_again() {
     // How they ended is Docker's affair: it may have lost them, or lines that were in its own
     // hands. The files say what it kept.
     through.wait();
-    others.iter().for_each(|other| drop(other.wait()));
+    for other in &others {
+        other.wait();
+    }
     let all = || others.iter().chain([&through]);
     let count: usize = all()
         .flat_map(|one| oracle::written(&one.directory()).into_values())

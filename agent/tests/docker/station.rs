@@ -90,6 +90,7 @@ impl Station {
         self.agent.as_ref().expect("the agent runs")
     }
 
+    #[allow(dead_code, reason = "for the suite `servers`")]
     pub(crate) fn forget_everything(&self) {
         assert!(self.agent.is_none(), "the agent still runs");
         std::fs::remove_dir_all(self.state()).expect("the state can be removed");

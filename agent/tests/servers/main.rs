@@ -4,7 +4,8 @@
 //! brought to (a body torn on its way by the agent itself, TLS, passwords) is the stand-in's to
 //! show: security is not among the parts of a server that are published as jars.
 
-#[allow(unused_imports, reason = "each suite takes what it needs")]
+#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
+
 #[path = "../common/mod.rs"]
 mod common;
 #[allow(dead_code, reason = "the Docker suite needs more of it")]

@@ -156,6 +156,11 @@ impl Files for SimFiles {
             let kind = if job.known.contains(&stat.id) {
                 FoundKind::Known
             } else {
+                if is_archive && self.rng.one_in(4) {
+                    let kind = FoundKind::Refused("it is still being written".to_owned());
+                    found.push((rank, is_archive, Found { name: name.clone(), id: stat.id, kind }));
+                    continue;
+                }
                 let head = if is_archive {
                     disk.inflated(*inode)
                 } else {

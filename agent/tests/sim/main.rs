@@ -3,6 +3,8 @@
 //!
 //! `SLUICE_SIM_SEEDS=N` runs N seeds, `SLUICE_SIM_SEED=S` runs only seed S.
 
+#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
+
 mod disk;
 mod rng;
 mod server;

@@ -584,6 +584,11 @@ impl World {
                     })
                     .collect();
                 documents.sort_unstable();
+                if std::env::var_os("SLUICE_SIM_SEED").is_some() {
+                    for (order, message) in &documents {
+                        println!("{} {name} {order} {message:?}", &container.id[60..]);
+                    }
+                }
                 let received: String = documents.iter().map(|(_, message)| *message).collect();
                 let written = &container.written[stream];
                 if received != *written {

@@ -78,6 +78,10 @@ impl Daemon {
         self.shared.state.lock().unwrap().broken.push(fixture::id(first));
     }
 
+    pub(super) fn mend_inspect(&self) {
+        self.shared.state.lock().unwrap().broken.clear();
+    }
+
     pub(super) fn set_data_root(&self, data_root: &str) {
         data_root.clone_into(&mut self.shared.state.lock().unwrap().data_root);
     }

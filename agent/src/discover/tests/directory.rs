@@ -21,6 +21,8 @@ pub(super) struct Node {
     pub(super) changes: mpsc::Receiver<Change>,
     pub(super) discovery: Discovery,
     pub(super) watcher: Arc<Watcher>,
+    /// What was expected and came.
+    last: String,
 }
 
 pub(super) fn write_description(dir: &Path, name: &str, text: &str) {
@@ -44,6 +46,7 @@ impl Node {
             host_prefix: host.path().to_owned(),
             directory_interval: Duration::from_millis(200),
             relist_interval: Duration::from_millis(200),
+            engine_patience: Duration::from_hours(1),
             ..Default::default()
         };
         change(&mut settings);
@@ -61,7 +64,7 @@ impl Node {
         let add_root: Arc<dyn Fn(&Path) + Send + Sync> = Arc::new(move |root| roots.add_root(root));
         let discovery =
             Discovery::start(settings, Links { sightings, changes: changes_sender, add_root });
-        Self { host, changes, discovery, watcher }
+        Self { host, changes, discovery, watcher, last: String::new() }
     }
 
     pub(super) fn containers(&self) -> PathBuf {
@@ -69,13 +72,31 @@ impl Node {
     }
 
     pub(super) async fn next(&mut self) -> Change {
-        let next = tokio::time::timeout(Duration::from_secs(60), self.changes.recv()).await;
+        loop {
+            match self.next_or_listed().await {
+                Change::Listed => {}
+                change => return change,
+            }
+        }
+    }
+
+    pub(super) async fn next_or_listed(&mut self) -> Change {
+        let next = tokio::time::timeout(Duration::from_mins(1), self.changes.recv()).await;
         next.expect("a change within a minute").unwrap()
     }
 
     pub(super) async fn expect(&mut self, expect: &str) {
-        // What a test just made is young, and so its log may have been opened as well.
-        assert_eq!(said(&self.next().await).trim_end_matches(" opened"), expect);
+        // What a test just made is young, so its log may be opened as well, before the listing
+        // tells of it or after.
+        loop {
+            let said = said(&self.next().await);
+            let plain = said.trim_end_matches(" opened");
+            if plain == expect {
+                plain.clone_into(&mut self.last);
+                return;
+            }
+            assert!(said != plain && plain == self.last, "{said} instead of {expect}");
+        }
     }
 }
 
@@ -102,10 +123,17 @@ async fn a_life_seen_by_directory() {
     node.expect("seen bbbb web created").await;
     let id = fixture::id("bbbb");
     fs::write(dir.join(format!("{id}-json.log")), "{\"log\":\"x\\n\"}\n").unwrap();
-    let Change::Seen { container, mut opened } = node.next().await else { panic!() };
-    assert_eq!(container.state, State::Running);
+    // A listing may come before the sighting that carries the descriptor.
+    let mut file = loop {
+        let Change::Seen { container, mut opened } = node.next().await else { panic!() };
+        assert_eq!(container.state, State::Running);
+        if let Some((_, file)) = opened.pop() {
+            break file;
+        }
+    };
     let mut text = String::new();
-    opened.pop().unwrap().1.read_to_string(&mut text).unwrap();
+    file.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "{\"log\":\"x\\n\"}\n");
     write_description(&dir, "config.v2.json", &fixture::config_of(&id, "/web", "exited"));
     node.expect("seen bbbb web exited log").await;
     fs::remove_dir_all(&dir).unwrap();
@@ -192,4 +220,41 @@ fn a_root_that_is_not_there_vouches_for_nothing() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn what_was_there_is_told_before_the_list_is_whole() {
+    let two = |containers: &Path| {
+        create(containers, "aaaa", "exited");
+        create(containers, "bbbb", "exited");
+    };
+    let mut node = Node::start(two, |_| {});
+    let mut told = Vec::new();
+    loop {
+        match node.next_or_listed().await {
+            Change::Listed => break,
+            change => told.push(said(&change).trim_end_matches(" opened").to_owned()),
+        }
+    }
+    told.sort();
+    told.dedup();
+    assert_eq!(told, ["seen aaaa web exited log", "seen bbbb web exited log"]);
+}
+
+#[tokio::test]
+async fn a_root_that_cannot_be_read_is_no_whole_list() {
+    let mut node = Node::start(|containers| fs::remove_dir(containers).unwrap(), |_| {});
+    while node.discovery.counters().directory_lists.get() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert!(node.changes.try_recv().is_err());
+    // Its disk is mounted at last, with what was on it.
+    let aside = node.host.path().join("aside");
+    create(&aside, "aaaa", "exited");
+    fs::rename(&aside, node.containers()).unwrap();
+    assert_eq!(
+        said(&node.next_or_listed().await).trim_end_matches(" opened"),
+        "seen aaaa web exited log"
+    );
+    while said(&node.next_or_listed().await) != "listed" {}
 }

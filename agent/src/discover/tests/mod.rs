@@ -1,3 +1,5 @@
+#![allow(clippy::unnecessary_wraps, reason = "a view is handed over as the rooms take it")]
+
 mod daemon;
 mod directory;
 mod engine;
@@ -18,6 +20,7 @@ pub(super) fn said(change: &Change) -> String {
             };
             format!("seen {} {} {state}{log}{opened}", &container.id[..4], container.name)
         }
+        Change::Listed => "listed".to_owned(),
         Change::Removed { id } => format!("removed {}", &id[..4]),
     }
 }

@@ -14,11 +14,11 @@ fn books() -> Books {
     Books::new(Clock::default(), vec![root], "/host".into())
 }
 
-fn view(first: &str, name: &str, at: &str) -> Option<Box<View>> {
+fn view(first: &str, name: &str, at: &str) -> Box<View> {
     let config = fixture::config_of(&fixture::id(first), name, at);
     let host_config = fixture::host_config("json-file");
     let view = from_files(&fixture::id(first), config.as_bytes(), Some(host_config.as_bytes()));
-    Some(Box::new(view.unwrap()))
+    Box::new(view.unwrap())
 }
 
 fn dir(first: &str) -> PathBuf {
@@ -44,9 +44,7 @@ enum Step {
 }
 
 fn report(step: &Step, began: Tick) -> Report {
-    let maybe_view = |first: &str, at: &str| {
-        if at.is_empty() { None } else { view(first, "/web", at) }
-    };
+    let maybe_view = |first: &str, at: &str| (!at.is_empty()).then(|| view(first, "/web", at));
     match *step {
         Step::Dirs(places) => {
             let place = |&(first, at): &(&str, &str)| Place {
@@ -70,7 +68,7 @@ fn report(step: &Step, began: Tick) -> Report {
             Report::Listed { began, ids: ids.iter().map(|first| fixture::id(first)).collect() }
         }
         Step::Inspected(first, at) => {
-            Report::Inspected { began, id: fixture::id(first), view: view(first, "/web", at) }
+            Report::Inspected { began, id: fixture::id(first), view: Some(view(first, "/web", at)) }
         }
         Step::NotFound(first) => Report::Inspected { began, id: fixture::id(first), view: None },
         Step::Away => Report::ApiAway,
