@@ -13,7 +13,7 @@ mod writer;
 
 use world::World;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 10_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
