@@ -38,10 +38,7 @@ impl<F: Files> Worker<F> {
         source.scan_running = false;
         let again = match found {
             Ok(found) => {
-                let before = source.files.len();
                 let again = merge(source, found, outputs);
-                let opened = source.files.len() - before.min(source.files.len());
-                self.counters.open_files.inc_by(opened as i64);
                 again.then_some(ARCHIVE_NS)
             }
             Err(error) => {

@@ -66,6 +66,19 @@ pub struct Worker<F: Files> {
     pub(super) committed_mono_ns: u64,
     pub(super) draining: bool,
     gone: Vec<SourceToken>,
+    shown: Shown,
+}
+
+/// How often the gauges are brought up to date.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What this worker has added to the gauges.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    mono_ns: u64,
+    sources: i64,
+    open_files: i64,
+    carry_bytes: i64,
 }
 
 impl<F: Files> Worker<F> {
@@ -99,6 +112,7 @@ impl<F: Files> Worker<F> {
             committed_mono_ns: 0,
             draining: false,
             gone: Vec::new(),
+            shown: Shown::default(),
         }
     }
 
@@ -132,7 +146,7 @@ impl<F: Files> Worker<F> {
         for token in std::mem::take(&mut self.gone) {
             outputs.push(Output::Gone(token));
         }
-        self.counters.carry_bytes.set(self.carry_bytes as i64);
+        self.show();
         self.next_wake()
     }
 
@@ -218,7 +232,6 @@ impl<F: Files> Worker<F> {
         }
         self.carry_bytes += source.carry_bytes;
         self.sources.insert(token, source);
-        self.counters.sources.set(self.sources.len() as i64);
         self.start_scan(token);
     }
 
@@ -308,6 +321,25 @@ impl<F: Files> Worker<F> {
         }
     }
 
+    /// Brings the gauges up to date, now and then: they are sums over all workers, so each adds
+    /// what has changed of its own.
+    fn show(&mut self) {
+        if self.now.since(self.shown.mono_ns) < SHOW_INTERVAL {
+            return;
+        }
+        let files: usize = self.sources.values().map(|source| source.files.len()).sum();
+        let now = Shown {
+            mono_ns: self.now.mono_ns,
+            sources: self.sources.len() as i64,
+            open_files: files as i64,
+            carry_bytes: self.carry_bytes as i64,
+        };
+        let before = std::mem::replace(&mut self.shown, now);
+        self.counters.sources.inc_by(now.sources - before.sources);
+        self.counters.open_files.inc_by(now.open_files - before.open_files);
+        self.counters.carry_bytes.inc_by(now.carry_bytes - before.carry_bytes);
+    }
+
     fn may_seal(&self) -> bool {
         self.in_flight.len() < BATCHES_IN_FLIGHT_MAX
     }
@@ -355,14 +387,11 @@ impl<F: Files> Worker<F> {
             return;
         }
         if source.removed {
-            let files = source.files.len();
             self.deleted.push(source.key.clone());
             self.carry_bytes -= source.carry_bytes;
             self.sources.remove(&token);
             self.dirty.remove(&token);
             self.carrying.remove(&token);
-            self.counters.open_files.dec_by(files as i64);
-            self.counters.sources.set(self.sources.len() as i64);
             self.gone.push(token);
         } else if !source.complete {
             source.complete = true;
