@@ -154,8 +154,12 @@ fn escaped_len(content: &[u8], log: &str) -> usize {
         .ok()
         .and_then(|_| record::canonical(content, content.len(), &mut record::Memory::default()));
     let log = log.strip_suffix('\n').unwrap_or(log);
-    spliced
-        .map_or_else(|| serde_json::to_string(log).unwrap().len() - 2, |record| record.text.len())
+    let anew = || {
+        let mut text = Vec::new();
+        escape_into(&mut text, log);
+        text.len()
+    };
+    spliced.map_or_else(anew, |record| record.text.len())
 }
 
 fn without_lone_surrogates(text: &str) -> String {
