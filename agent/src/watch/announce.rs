@@ -2,7 +2,7 @@
 //! its worker and not one per write.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::core::SourceToken;
@@ -22,17 +22,24 @@ pub(super) struct Mark {
     /// watcher knew, and the worker reads the file after it: the change is found. An
     /// announcement that comes later than the look finds the bit unset and is passed on.
     told: AtomicU8,
+    /// How many current files were made since it is followed, as far as a rung saw it. Ordered by
+    /// `told`: it is counted before the news of it is.
+    files_begun: AtomicU32,
 }
 
 impl Mark {
     pub(super) fn new(source: SourceToken) -> Arc<Self> {
-        Arc::new(Self { source, told: AtomicU8::new(0) })
+        Arc::new(Self { source, told: AtomicU8::new(0), files_begun: AtomicU32::new(0) })
     }
 
     /// True if the worker has to be told.
     fn set(&self, names: bool) -> bool {
         let bits = if names { DATA | NAMES } else { DATA };
         self.told.fetch_or(bits, Ordering::AcqRel) & bits != bits
+    }
+
+    pub(super) fn began(&self) {
+        self.files_begun.fetch_add(1, Ordering::Release);
     }
 
     fn clear(&self) {
@@ -63,17 +70,17 @@ impl Announcer {
         self.marks.write().unwrap_or_else(PoisonError::into_inner).remove(&source);
     }
 
-    pub(super) fn seen(&self, source: SourceToken) {
+    pub(super) fn seen(&self, source: SourceToken) -> u32 {
         let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mark) = marks.get(&source) {
-            mark.clear();
-        }
+        let Some(mark) = marks.get(&source) else { return 0 };
+        mark.clear();
+        mark.files_begun.load(Ordering::Acquire)
     }
 
     pub(super) fn announce(&self, mark: &Mark, names: bool, rung: RungName) {
         if mark.set(names) {
             self.counters.count_news(rung);
-            (self.news)(News { source: mark.source, names });
+            (self.news)(News { source: mark.source, names, files_begun: 0 });
         }
     }
 }

@@ -270,6 +270,9 @@ fn translate(
         return;
     }
     for follower in &watch.followers {
+        if event.mask.contains(EventMask::CREATE) && name == follower.current_name {
+            signals.push(Signal::Began { source: follower.source });
+        }
         if name.starts_with(&follower.current_name) {
             signals.push(Signal::News { source: follower.source, names: came || went });
         }

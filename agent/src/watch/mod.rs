@@ -43,6 +43,10 @@ pub struct News {
     /// A name in the directory came, went or changed: look at the directory, not only at the
     /// open file.
     pub names: bool,
+    /// How many current files were made since the log is followed, as far as it was seen: what
+    /// [`Watcher::seen`] says when the news is taken. A worker that has found fewer has missed
+    /// some.
+    pub files_begun: u32,
 }
 
 /// What the watcher saw of a container's directory before anyone asked.
@@ -154,9 +158,10 @@ impl Watcher {
     }
 
     /// The worker has taken the news of `source` and looks now: to be called *before* it reads,
-    /// so that what comes later is announced again.
-    pub fn seen(&self, source: SourceToken) {
-        self.announcer.seen(source);
+    /// so that what comes later is announced again. Gives the count of current files that were
+    /// made since it is followed.
+    pub fn seen(&self, source: SourceToken) -> u32 {
+        self.announcer.seen(source)
     }
 
     pub fn counters(&self) -> &Counters {

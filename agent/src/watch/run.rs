@@ -264,6 +264,11 @@ impl Loop {
                     entry.gathered = entry.gathered.max(heard);
                 }
             }
+            Signal::Began { source } => {
+                if let Some(entry) = self.proven.find(source) {
+                    entry.mark.began();
+                }
+            }
             Signal::Dropped { source } => {
                 if let Some(entry) = self.proven.remove(source) {
                     self.announcer.announce(&entry.mark, true, RungName::Inotify);

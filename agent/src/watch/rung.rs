@@ -86,6 +86,10 @@ pub(super) enum Signal {
         source: SourceToken,
         names: bool,
     },
+    /// A new current file was made: a rotation, or the log's beginning.
+    Began {
+        source: SourceToken,
+    },
     /// The rung cannot announce this log any more (its directory went away).
     Dropped {
         source: SourceToken,

@@ -122,7 +122,7 @@ impl Driven {
 }
 
 fn news(source: u32, names: bool) -> News {
-    News { source: SourceToken(source), names }
+    News { source: SourceToken(source), names, files_begun: 0 }
 }
 
 #[test]

@@ -21,6 +21,7 @@ impl<F: Files> Worker<F> {
         source.scan_wanted = false;
         source.scan_running = true;
         source.scanned_after_end = false;
+        source.files_begun_at_scan = source.files_begun;
         let job = ScanJob {
             source: token,
             directory: source.directory.clone(),
@@ -126,7 +127,11 @@ fn merge<Handle: Clone>(
             && archive.is_none_or(|archive| !on_disk.contains(&archive))
             && line.is_none_or(|line| !archives.contains(&line))
     });
-    if new && lost_sight && !source.removed && !again {
+    if !again {
+        declare_unseen(source, outputs);
+    }
+    // Where nobody counts files the names have to tell.
+    if new && lost_sight && !source.removed && !again && source.files_begun == 0 {
         // The file before the new ones has lost its name, so at least as many rotations as the
         // runtime keeps files lie between; whether one more did cannot be seen.
         let loss = source.loss(&source.current.clone(), LossReason::RotatedUnseen, 0, None);
@@ -247,6 +252,9 @@ fn place<Handle: Clone>(
         source.settled.extend(record);
         return;
     }
+    if source.scanned || id.birth_ns >= source.followed_wall_ns - BIRTH_SLACK_NS {
+        source.files_found += 1;
+    }
     let closed = name != source.current || !on_disk.contains(&id);
     let start = record.as_ref().map_or(start, |record| record.frontier);
     let born = record.map(|record| revive(source, record));
@@ -352,6 +360,21 @@ fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
 /// document must not depend on when it was read.
 pub(super) fn path_of<Handle>(source: &Source<Handle>) -> String {
     source.directory.join(&source.current).display().to_string()
+}
+
+/// A file of the first look counts as found since then if it is born this little before it was
+/// followed: the watch begins before the follow.
+const BIRTH_SLACK_NS: i64 = 1_000_000_000;
+
+/// Files that were made and gone between two looks.
+fn declare_unseen<Handle>(source: &mut Source<Handle>, outputs: &mut Vec<Output>) {
+    let missed = source.files_begun_at_scan.saturating_sub(source.files_found);
+    for _ in 0..missed {
+        let loss = source.loss(&source.current.clone(), LossReason::RotatedUnseen, 0, None);
+        outputs.push(Output::Lost(loss));
+    }
+    // Each is declared once.
+    source.files_found += missed;
 }
 
 /// Files of the store that are not there any more.

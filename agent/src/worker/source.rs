@@ -47,6 +47,12 @@ pub(super) struct Source<Handle> {
     pub held_back: Vec<Found<Handle>>,
     /// Looks that an archive may still take until it is whole.
     pub patience: u32,
+    pub followed_wall_ns: i64,
+    /// Current files that were made since it is followed, as the watcher counted them; when the
+    /// last look at the directory began; and those that were found.
+    pub files_begun: u32,
+    pub files_begun_at_scan: u32,
+    pub files_found: u32,
     /// Delivered whole and perhaps still on disk.
     pub settled: Vec<FileRecord>,
     /// From the store, not met on disk yet.
@@ -158,6 +164,10 @@ impl<Handle> Source<Handle> {
             next_sequence: 1,
             held_back: Vec::new(),
             patience: ARCHIVE_LOOKS_MAX,
+            followed_wall_ns: 0,
+            files_begun: 0,
+            files_begun_at_scan: 0,
+            files_found: 0,
             settled: Vec::new(),
             remembered: record.files,
             lineages: record.lineages,

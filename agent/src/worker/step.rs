@@ -185,6 +185,9 @@ impl<F: Files> Worker<F> {
         match input {
             Input::Follow(follow) => self.follow(*follow),
             Input::News(news) => {
+                if let Some(source) = self.sources.get_mut(&news.source) {
+                    source.files_begun = source.files_begun.max(news.files_begun);
+                }
                 if news.names {
                     self.start_scan(news.source);
                 }
@@ -226,7 +229,8 @@ impl<F: Files> Worker<F> {
 
     fn follow(&mut self, follow: Follow) {
         let token = follow.source;
-        let source = Source::new(follow, self.settings.shape);
+        let mut source = Source::new(follow, self.settings.shape);
+        source.followed_wall_ns = self.now.wall_ns;
         if source.dirty {
             self.dirty.insert(token);
         }

@@ -61,7 +61,7 @@ impl WorkerThread {
         read: ReadSettings,
         pool: Pool,
         counters: WorkerCounters,
-        seen: impl Fn(SourceToken) + Send + 'static,
+        seen: impl Fn(SourceToken) -> u32 + Send + 'static,
         outputs: impl FnMut(Output) + Send + 'static,
     ) -> std::io::Result<Self> {
         let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
@@ -98,15 +98,15 @@ fn run(
     mut worker: Worker<LocalFiles>,
     inbox: &Receiver<Input>,
     waker: &Waker,
-    seen: impl Fn(SourceToken),
+    seen: impl Fn(SourceToken) -> u32,
     mut give: impl FnMut(Output),
 ) {
     let mut outputs = Vec::new();
     let mut inputs: VecDeque<Input> = VecDeque::new();
     loop {
-        for input in inbox.try_iter() {
-            if let Input::News(news) = &input {
-                seen(news.source);
+        for mut input in inbox.try_iter() {
+            if let Input::News(news) = &mut input {
+                news.files_begun = seen(news.source);
             }
             inputs.push_back(input);
         }

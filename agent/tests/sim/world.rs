@@ -317,7 +317,7 @@ impl World {
             if ended {
                 agent.inputs.push(Input::Ended(source, true));
             }
-            let news = News { source, names };
+            let news = News { source, names, files_begun: 0 };
             self.after(0, 20 * MILLISECOND, Event::News(life, news));
         }
         if !ended {
