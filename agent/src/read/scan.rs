@@ -1,6 +1,7 @@
 //! A look at the directory of a runtime log: which files there are, oldest first, and which of
 //! them are new to us.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -108,18 +109,52 @@ fn look(
     }
     for _ in 0..LOOKS_MAX {
         let before = changed(directory);
-        let names = match names(directory, current) {
+        let ranks = match ranks(directory, current) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             other => other?,
         };
-        for name in names {
-            files.add(name, |name| OpenFile::open(&directory.join(name)));
+        // From the newest to the oldest, as rotation moves files that way too: one that is renamed
+        // meanwhile is still ahead of us, and none slips by.
+        for rank in ranks {
+            let plain = if rank == 0 { current.to_owned() } else { format!("{current}.{rank}") };
+            let archive = format!("{plain}.gz");
+            for name in [plain, archive] {
+                files.add(name, |name| OpenFile::open(&directory.join(name)));
+            }
         }
         if before == changed(directory) {
             break;
         }
     }
+    without_twins(&mut files.found);
     Ok(in_order(files.found))
+}
+
+/// Leaves out archives of files that are among the found, opened while they still had a name.
+///
+/// The descriptor is as good as its archive, and the two would be taken for two files. Of several
+/// archives with the same first line the youngest is meant: a file that is met plain is younger
+/// than all that were compressed before.
+fn without_twins(found: &mut Vec<(u32, bool, Found<Shared>)>) {
+    let gone: Vec<FirstLine> = found
+        .iter()
+        .filter_map(|(_, _, file)| match &file.kind {
+            FoundKind::New { handle, first_line, is_archive: false, .. }
+                if handle.stat().is_ok_and(|stat| stat.links == 0) =>
+            {
+                Some(*first_line)
+            }
+            _ => None,
+        })
+        .filter(|line| *line != FirstLine::Unfinished)
+        .collect();
+    for line in gone {
+        let is_twin = |file: &Found<Shared>| matches!(file.kind, FoundKind::New { first_line, is_archive: true, .. } if first_line == line);
+        let twins = found.iter().enumerate().filter(|(_, (_, _, file))| is_twin(file));
+        if let Some((at, _)) = twins.min_by_key(|(_, (rank, ..))| *rank) {
+            found.remove(at);
+        }
+    }
 }
 
 /// Oldest first. An archive beside the plain file of its name is still being made of it, or was
@@ -163,18 +198,19 @@ impl Files<'_> {
     }
 }
 
-fn names(directory: &Path, current: &str) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
+/// The ranks that files have, and those that they would have after one more rotation.
+fn ranks(directory: &Path, current: &str) -> io::Result<BTreeSet<u32>> {
+    let mut ranks = BTreeSet::new();
     for entry in std::fs::read_dir(directory)? {
         let Ok(name) = entry?.file_name().into_string() else { continue };
-        if file_rank(&name, current).is_some() {
-            names.push(name);
+        if let Some(rank) = file_rank(&name, current) {
+            ranks.extend([rank, rank.saturating_add(1)]);
         }
-        if names.len() == FILES_PER_SOURCE_MAX {
+        if ranks.len() >= 2 * FILES_PER_SOURCE_MAX {
             break;
         }
     }
-    Ok(names)
+    Ok(ranks)
 }
 
 /// `None`: it went away between the listing and the open, which the next look will settle.
