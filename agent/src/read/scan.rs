@@ -103,12 +103,13 @@ fn look(
     opened: Vec<(String, File)>,
     start: StartAt,
 ) -> io::Result<Vec<Found<Shared>>> {
-    let mut files = Files { current, known, start, found: Vec::new() };
+    let mut files = Files { current, known, start, found: Vec::new(), seen: BTreeSet::new() };
     for (name, file) in opened {
         files.add(name, |_| OpenFile::from_file(file));
     }
     for _ in 0..LOOKS_MAX {
         let before = changed(directory);
+        files.seen.clear();
         let ranks = match ranks(directory, current) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             other => other?,
@@ -126,6 +127,10 @@ fn look(
             break;
         }
     }
+    // A known file that had a name at an earlier look only has none any more, and its archive may
+    // be among the found.
+    let Files { found, seen, .. } = &mut files;
+    found.retain(|(_, _, file)| !matches!(file.kind, FoundKind::Known) || seen.contains(&file.id));
     without_twins(&mut files.found);
     Ok(in_order(files.found))
 }
@@ -179,6 +184,8 @@ struct Files<'a> {
     known: &'a [FileId],
     start: StartAt,
     found: Vec<(u32, bool, Found<Shared>)>,
+    /// Met at the present look.
+    seen: BTreeSet<FileId>,
 }
 
 impl Files<'_> {
@@ -187,6 +194,7 @@ impl Files<'_> {
         let is_archive = name.strip_suffix(".gz").is_some();
         let file = open(&name);
         let Some(found) = examine(name, file, is_archive, self.known, self.start) else { return };
+        self.seen.insert(found.id);
         // Seen before under another name: the later name is the one that it has now.
         match self.found.iter_mut().find(|(_, _, other)| other.id == found.id) {
             Some(other) => {
