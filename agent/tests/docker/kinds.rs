@@ -132,7 +132,7 @@ fn what_the_driver_wrote_arrives_as_it_stands() {
         let run = engine.run(name).rotating("300k", 100);
         run.mount(rubbish.path(), "/in").sh(script)
     };
-    let containers = [run("rubbish")];
+    let containers = [run("rubbish"), run("more-rubbish")];
     let mut count = 0;
     for container in &containers {
         container.finish();
