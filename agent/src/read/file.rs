@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags};
 use serde::{Deserialize, Serialize};
 
 use super::archive::Archive;
@@ -96,9 +96,19 @@ impl Raw for OpenFile {
     }
 }
 
+/// What stands under a name now; a link is not followed.
+pub(super) fn id_of(path: &Path) -> io::Result<FileId> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    Ok(stat_by(rustix::fs::statx(rustix::fs::CWD, path, flags, STAT_WANTED)?).id)
+}
+
 fn stat(file: impl AsFd) -> io::Result<Stat> {
-    let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
-    let found = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted)?;
+    Ok(stat_by(rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, STAT_WANTED)?))
+}
+
+const STAT_WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+
+fn stat_by(found: Statx) -> Stat {
     let has_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
     let birth_ns = if has_birth {
         found.stx_btime.tv_sec * 1_000_000_000 + i64::from(found.stx_btime.tv_nsec)
@@ -106,12 +116,12 @@ fn stat(file: impl AsFd) -> io::Result<Stat> {
         0
     };
     let kind = rustix::fs::FileType::from_raw_mode(u32::from(found.stx_mode));
-    Ok(Stat {
+    Stat {
         id: FileId { inode: found.stx_ino, birth_ns },
         size: found.stx_size,
         links: found.stx_nlink,
         is_regular: kind == rustix::fs::FileType::RegularFile,
-    })
+    }
 }
 
 /// File systems that answer from memory or a local disk. Anything unknown counts as remote: it

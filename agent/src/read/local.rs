@@ -169,7 +169,7 @@ impl Files for LocalFiles {
         ReadStart::Pending
     }
 
-    fn scan(&mut self, job: ScanJob) {
+    fn scan(&mut self, job: ScanJob<Shared>) {
         let (done, wake) = (self.done.clone(), self.wake.clone());
         let (source, directory) = (job.source, job.directory.clone());
         let run = self.pool.run(&directory, move || {
@@ -177,7 +177,7 @@ impl Files for LocalFiles {
             wake.wake();
         });
         if let Err(error) = run {
-            let _ = self.done.send(Completion::Scanned(ScanResult { source, found: Err(error) }));
+            let _ = self.done.send(Completion::Scanned(ScanResult { source, look: Err(error) }));
             self.wake.wake();
         }
     }

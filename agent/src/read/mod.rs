@@ -14,6 +14,7 @@ mod archive;
 mod buffer;
 mod file;
 mod first_line;
+mod lineup;
 mod local;
 mod pool;
 mod scan;
@@ -23,9 +24,10 @@ pub use archive::Archive;
 pub use buffer::PageBuffer;
 pub use file::{FileId, OpenFile, Stat};
 pub use first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
+pub use lineup::{Content, Found, FoundKind, KnownFile, Look, Opened, Seen, Vanished, conclude};
 pub use local::{Cold, LocalFiles, ReadSettings, Wake};
 pub use pool::Pool;
-pub use scan::{Found, FoundKind, ScanJob, ScanResult, StartAt, file_rank, in_order, scan};
+pub use scan::{ScanJob, ScanResult, StartAt, file_rank, scan};
 
 use std::io;
 
@@ -45,7 +47,7 @@ pub trait Files {
     ) -> ReadStart;
 
     /// Looks at the directory of a source; the answer comes as a [`Completion`].
-    fn scan(&mut self, job: ScanJob);
+    fn scan(&mut self, job: ScanJob<Self::Handle>);
 
     /// Takes what has come back since the last call.
     fn completions(&mut self, into: &mut Vec<Completion<Self::Handle>>);

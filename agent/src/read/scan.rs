@@ -1,31 +1,35 @@
-//! A look at the directory of a runtime log: which files there are, oldest first, and which of
-//! them are new to us.
+//! A look at the directory of a runtime log: which files there are, and which are new to us.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::archive::Archive;
-use super::file::{FileId, OpenFile, Shared, Stat};
+use super::file::{FileId, OpenFile, Shared, id_of};
 use super::first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
+use super::lineup::{Content, KnownFile, Look, Opened, Seen, Vanished, conclude};
 use super::start::start_offset;
 use crate::core::SourceToken;
 use crate::core::limits::FILES_PER_SOURCE_MAX;
 
 /// What to look at.
 #[derive(Debug)]
-pub struct ScanJob {
+pub struct ScanJob<Handle> {
     pub source: SourceToken,
     pub directory: PathBuf,
     /// Name of the file that is being written, for example `<id>-json.log`.
     pub current: String,
-    /// Files that need not be opened again.
-    pub known: Vec<FileId>,
-    /// Files that somebody opened before their names could go; looked at first.
+    /// Files that are known, oldest first.
+    pub known: Vec<KnownFile<Handle>>,
+    /// Files that somebody opened before their names could go, by the names that they had.
     pub opened: Vec<(String, File)>,
+    /// What earlier looks opened that came to no end; oldest look first.
+    pub held: Vec<Seen<Handle>>,
     /// Where reading of a new file begins.
     pub start: StartAt,
+    /// Takes what there is, even if some of it is not to be had.
+    pub is_last: bool,
 }
 
 /// Where reading of a file begins that nothing is known of.
@@ -43,33 +47,8 @@ pub enum StartAt {
 #[derive(Debug)]
 pub struct ScanResult<Handle> {
     pub source: SourceToken,
-    /// Oldest first. An error means that the directory could not be read.
-    pub found: io::Result<Vec<Found<Handle>>>,
-}
-
-/// One file.
-#[derive(Clone, Debug)]
-pub struct Found<Handle> {
-    pub name: String,
-    pub id: FileId,
-    pub kind: FoundKind<Handle>,
-}
-
-#[derive(Clone, Debug)]
-pub enum FoundKind<Handle> {
-    /// Among the known ones of the job.
-    Known,
-    /// Opened.
-    New {
-        handle: Handle,
-        stat: Stat,
-        first_line: FirstLine,
-        is_archive: bool,
-        /// Offset at which reading begins.
-        start: u64,
-    },
-    /// There, and not to be had.
-    Refused(String),
+    /// An error means that the directory could not be read.
+    pub look: io::Result<Look<Handle>>,
 }
 
 /// Age rank of a name among the files of one log: 0 for the current file, `n` for `.n` and
@@ -86,180 +65,206 @@ pub fn file_rank(name: &str, current: &str) -> Option<u32> {
 }
 
 /// Does the job. Blocks.
-pub fn scan(job: ScanJob) -> ScanResult<Shared> {
-    let ScanJob { source, directory, current, known, opened, start } = job;
-    let found = look(&directory, &current, &known, opened, start);
-    ScanResult { source, found }
+pub fn scan(job: ScanJob<Shared>) -> ScanResult<Shared> {
+    let source = job.source;
+    ScanResult { source, look: look(job) }
 }
 
-/// Rotation may rename files while we look, so that one slips from a name that is still to come to
-/// one that has been passed. A directory that did not change meanwhile was seen whole.
-const LOOKS_MAX: usize = 4;
+/// Listings until two agree. A rotation renames a file within microseconds, and a listing takes
+/// a few hundred at most, so that many in vain do not happen on a disk that answers.
+const LISTINGS_MAX: usize = 32;
 
-fn look(
-    directory: &Path,
-    current: &str,
-    known: &[FileId],
-    opened: Vec<(String, File)>,
-    start: StartAt,
-) -> io::Result<Vec<Found<Shared>>> {
-    let mut files = Files { current, known, start, found: Vec::new(), seen: BTreeSet::new() };
-    for (name, file) in opened {
-        files.add(name, |_| OpenFile::from_file(file));
-    }
-    for _ in 0..LOOKS_MAX {
-        let before = changed(directory);
-        files.seen.clear();
-        let ranks = match ranks(directory, current) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            other => other?,
-        };
-        // From the newest to the oldest, as rotation moves files that way too: one that is renamed
-        // meanwhile is still ahead of us, and none slips by.
-        for rank in ranks {
-            let plain = if rank == 0 { current.to_owned() } else { format!("{current}.{rank}") };
-            let archive = format!("{plain}.gz");
-            for name in [plain, archive] {
-                files.add(name, |name| OpenFile::open(&directory.join(name)));
-            }
-        }
-        if before == changed(directory) {
-            break;
-        }
-    }
-    // A known file that had a name at an earlier look only has none any more, and its archive may
-    // be among the found.
-    let Files { found, seen, .. } = &mut files;
-    found.retain(|(_, _, file)| !matches!(file.kind, FoundKind::Known) || seen.contains(&file.id));
-    without_twins(&mut files.found);
-    Ok(in_order(files.found))
-}
-
-/// Leaves out archives of files that are among the found, opened while they still had a name.
-///
-/// The descriptor is as good as its archive, and the two would be taken for two files. Of several
-/// archives with the same first line the youngest is meant: a file that is met plain is younger
-/// than all that were compressed before.
-fn without_twins(found: &mut Vec<(u32, bool, Found<Shared>)>) {
-    let gone: Vec<FirstLine> = found
+fn look(job: ScanJob<Shared>) -> io::Result<Look<Shared>> {
+    let ScanJob { directory, current, mut known, opened, held, start, is_last, .. } = job;
+    let by_id: HashSet<FileId> = known
         .iter()
-        .filter_map(|(_, _, file)| match &file.kind {
-            FoundKind::New { handle, first_line, is_archive: false, .. }
-                if handle.stat().is_ok_and(|stat| stat.links == 0) =>
-            {
-                Some(*first_line)
-            }
-            _ => None,
-        })
-        .filter(|line| *line != FirstLine::Unfinished)
+        .filter(|file| !file.needs_proof)
+        .flat_map(|file| [Some(file.id), file.archive])
+        .flatten()
         .collect();
-    for line in gone {
-        let is_twin = |file: &Found<Shared>| matches!(file.kind, FoundKind::New { first_line, is_archive: true, .. } if first_line == line);
-        let twins = found.iter().enumerate().filter(|(_, (_, _, file))| is_twin(file));
-        if let Some((at, _)) = twins.min_by_key(|(_, (rank, ..))| *rank) {
-            found.remove(at);
+    let mut files = Files { directory, current, by_id, open: Vec::new() };
+    for seen in held {
+        files.open.push(Open { seen, listing: None });
+    }
+    for (name, file) in opened {
+        if let Some(rank) = file_rank(&name, &files.current) {
+            files.take(name, rank, OpenFile::from_file(file), None);
         }
     }
-}
-
-/// Oldest first. An archive beside the plain file of its name is still being made of it, or was
-/// left half by a crash of the runtime: it counts once the plain one has gone.
-pub fn in_order<Handle>(mut found: Vec<(u32, bool, Found<Handle>)>) -> Vec<Found<Handle>> {
-    let plain: Vec<u32> =
-        found.iter().filter(|(_, is_archive, _)| !is_archive).map(|(rank, ..)| *rank).collect();
-    found.retain(|(rank, is_archive, _)| !is_archive || !plain.contains(rank));
-    found.sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
-    found.into_iter().map(|(_, _, found)| found).collect()
-}
-
-fn changed(directory: &Path) -> Option<(i64, i64)> {
-    use std::os::unix::fs::MetadataExt;
-    let found = std::fs::metadata(directory).ok()?;
-    Some((found.mtime(), found.mtime_nsec()))
-}
-
-/// What has been found so far: age rank, whether it is an archive, the file.
-struct Files<'a> {
-    current: &'a str,
-    known: &'a [FileId],
-    start: StartAt,
-    found: Vec<(u32, bool, Found<Shared>)>,
-    /// Met at the present look.
-    seen: BTreeSet<FileId>,
-}
-
-impl Files<'_> {
-    fn add(&mut self, name: String, open: impl FnOnce(&str) -> io::Result<OpenFile>) {
-        let Some(rank) = file_rank(&name, self.current) else { return };
-        let is_archive = name.strip_suffix(".gz").is_some();
-        let file = open(&name);
-        let Some(found) = examine(name, file, is_archive, self.known, self.start) else { return };
-        self.seen.insert(found.id);
-        // Seen before under another name: the later name is the one that it has now.
-        match self.found.iter_mut().find(|(_, _, other)| other.id == found.id) {
-            Some(other) => {
-                other.0 = other.0.max(rank);
-                other.2.name = found.name;
-            }
-            None => self.found.push((rank, is_archive, found)),
+    let mut listings = vec![files.list(0)?];
+    let mut stands_still = false;
+    while !stands_still && listings.len() < LISTINGS_MAX {
+        let listing = files.list(listings.len())?;
+        stands_still = listings.last() == Some(&listing);
+        listings.push(listing);
+    }
+    let last = listings.last().cloned().unwrap_or_default();
+    let mut present: Vec<Seen<Shared>> = last.iter().map(|entry| files.present(entry)).collect();
+    let mut vanished = files.vanished(&listings);
+    for seen in present.iter_mut().chain(vanished.iter_mut().map(|gone| &mut gone.seen)) {
+        look_inside(seen, start);
+    }
+    let on_disk: HashSet<FileId> = last.iter().map(|entry| entry.id).collect();
+    for file in known.iter_mut().filter(|file| !on_disk.contains(&file.id)) {
+        if let (FirstLine::Unfinished, Some(handle)) = (file.first_line, &file.handle) {
+            file.first_line = head(handle).unwrap_or(FirstLine::Unfinished);
         }
     }
+    Ok(conclude(&known, vanished, present, stands_still, is_last))
 }
 
-/// The ranks that files have, and those that they would have after one more rotation.
-fn ranks(directory: &Path, current: &str) -> io::Result<BTreeSet<u32>> {
-    let mut ranks = BTreeSet::new();
-    for entry in std::fs::read_dir(directory)? {
-        let Ok(name) = entry?.file_name().into_string() else { continue };
-        if let Some(rank) = file_rank(&name, current) {
-            ranks.extend([rank, rank.saturating_add(1)]);
-        }
-        if ranks.len() >= 2 * FILES_PER_SOURCE_MAX {
-            break;
-        }
-    }
-    Ok(ranks)
-}
-
-/// `None`: it went away between the listing and the open, which the next look will settle.
-fn examine(
+/// A name of one listing.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
     name: String,
-    file: io::Result<OpenFile>,
-    is_archive: bool,
-    known: &[FileId],
-    start: StartAt,
-) -> Option<Found<Shared>> {
-    let nowhere = FileId { inode: 0, birth_ns: 0 };
-    let refused = |name: String, id, error: &io::Error| {
-        Some(Found { name, id, kind: FoundKind::Refused(error.to_string()) })
-    };
-    let mut file = match file {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => return refused(name, nowhere, &error),
-    };
-    let stat = match file.stat() {
-        Ok(stat) => stat,
-        Err(error) => return refused(name, nowhere, &error),
-    };
-    if known.contains(&stat.id) {
-        return Some(Found { name, id: stat.id, kind: FoundKind::Known });
+    rank: u32,
+    id: FileId,
+}
+
+struct Files {
+    directory: PathBuf,
+    current: String,
+    /// Known by their id alone.
+    by_id: HashSet<FileId>,
+    open: Vec<Open>,
+}
+
+/// A file that is not known, and open, so that it can be read whatever becomes of its name.
+struct Open {
+    seen: Seen<Shared>,
+    /// The last one that had it.
+    listing: Option<usize>,
+}
+
+impl Files {
+    fn list(&mut self, number: usize) -> io::Result<Vec<Entry>> {
+        let mut listing = Vec::new();
+        let entries = match std::fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listing),
+            entries => entries?,
+        };
+        for entry in entries {
+            let Ok(name) = entry?.file_name().into_string() else { continue };
+            let Some(rank) = file_rank(&name, &self.current) else { continue };
+            // Gone between the listing and now: the next listing settles that.
+            let Some(id) = self.meet(&name, rank, number)? else { continue };
+            listing.push(Entry { name, rank, id });
+            if listing.len() >= FILES_PER_SOURCE_MAX {
+                break;
+            }
+        }
+        listing.sort();
+        Ok(listing)
     }
-    if is_archive {
-        file.archive = Some(Archive::default());
+
+    /// Opens what is not known and not open yet.
+    fn meet(&mut self, name: &str, rank: u32, number: usize) -> io::Result<Option<FileId>> {
+        let path = self.directory.join(name);
+        let id = match id_of(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            id => id?,
+        };
+        if self.by_id.contains(&id) {
+            return Ok(Some(id));
+        }
+        if let Some(open) = self.open.iter_mut().find(|open| open.seen.id == id) {
+            name.clone_into(&mut open.seen.name);
+            open.seen.rank = rank;
+            open.listing = Some(number);
+            if !matches!(open.seen.content, Content::Refused(_)) {
+                return Ok(Some(id));
+            }
+            self.open.retain(|open| open.seen.id != id);
+        }
+        match OpenFile::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                let content = Content::Refused(error.to_string());
+                let (name, is_archive) = (name.to_owned(), is_archive(name));
+                let seen = Seen { name, rank, is_archive, id, content };
+                self.open.push(Open { seen, listing: Some(number) });
+                Ok(Some(id))
+            }
+            file => Ok(self.take(name.to_owned(), rank, file, Some(number))),
+        }
     }
-    let looked = head(&file).and_then(|first_line| {
-        let whole = first_line != FirstLine::Unfinished;
-        let start = if whole { start_offset(&file, start)? } else { 0 };
+
+    /// By the id of the open file, which may be another than the name's a moment ago.
+    fn take(
+        &mut self,
+        name: String,
+        rank: u32,
+        file: io::Result<OpenFile>,
+        listing: Option<usize>,
+    ) -> Option<FileId> {
+        let mut file = file.ok()?;
+        let stat = file.stat().ok()?;
+        let is_archive = is_archive(&name);
+        if self.by_id.contains(&stat.id) {
+            return Some(stat.id);
+        }
+        self.open.retain(|open| open.seen.id != stat.id);
+        file.archive = is_archive.then(Archive::default);
+        let first_line = FirstLine::Unfinished;
+        let opened = Opened { handle: file.into(), stat, first_line, start: 0 };
+        let content = Content::Opened(opened);
+        let seen = Seen { name, rank, is_archive, id: stat.id, content };
+        self.open.push(Open { seen, listing });
+        Some(stat.id)
+    }
+
+    fn present(&mut self, entry: &Entry) -> Seen<Shared> {
+        if let Some(at) = self.open.iter().position(|open| open.seen.id == entry.id) {
+            return self.open.remove(at).seen;
+        }
+        let Entry { name, rank, id } = entry.clone();
+        Seen { is_archive: is_archive(&name), name, rank, id, content: Content::Shut }
+    }
+
+    /// What is open and in the last listing no more.
+    fn vanished(&mut self, listings: &[Vec<Entry>]) -> Vec<Vanished<Shared>> {
+        let mut gone = std::mem::take(&mut self.open);
+        gone.sort_by_key(|open| (open.listing, std::cmp::Reverse(open.seen.rank)));
+        let rank_holds = |listing: Option<usize>| match (listing, listings.last()) {
+            (Some(number), Some(last)) => nothing_moved(&listings[number], last),
+            _ => false,
+        };
+        gone.into_iter()
+            .map(|open| Vanished { rank_holds: rank_holds(open.listing), seen: open.seen })
+            .collect()
+    }
+}
+
+/// Whether files that both have are under the same names, and there are such files.
+fn nothing_moved(before: &[Entry], after: &[Entry]) -> bool {
+    let rank = |entry: &Entry| before.iter().find(|other| other.id == entry.id).map(|old| old.rank);
+    let common: Vec<_> = after.iter().filter_map(|new| Some((new.rank, rank(new)?))).collect();
+    !common.is_empty() && common.iter().all(|(new, old)| new == old)
+}
+
+fn is_archive(name: &str) -> bool {
+    name.strip_suffix(".gz").is_some()
+}
+
+/// Reads the head, unless that has been done.
+fn look_inside(seen: &mut Seen<Shared>, start: StartAt) {
+    let Content::Opened(opened) = &mut seen.content else { return };
+    if opened.first_line != FirstLine::Unfinished {
+        return;
+    }
+    let looked = head(&opened.handle).and_then(|first_line| {
+        let is_whole = first_line != FirstLine::Unfinished;
+        let start = if is_whole { start_offset(&opened.handle, start)? } else { 0 };
         Ok((first_line, start))
     });
     match looked {
         Ok((first_line, start)) => {
-            let handle = file.into();
-            let kind = FoundKind::New { handle, stat, first_line, is_archive, start };
-            Some(Found { name, id: stat.id, kind })
+            opened.first_line = first_line;
+            opened.start = start;
         }
-        Err(error) => refused(name, stat.id, &error),
+        // Half of an archive cannot be inflated; that is no more than an unfinished line.
+        Err(_) if seen.is_archive => {}
+        Err(error) => seen.content = Content::Refused(error.to_string()),
     }
 }
 
@@ -283,7 +288,10 @@ fn head(file: &OpenFile) -> io::Result<FirstLine> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::read::{Found, FoundKind};
 
     #[test]
     fn names_have_ranks() {
@@ -299,6 +307,42 @@ mod tests {
         check("hostconfig.json", None);
     }
 
+    const CURRENT: &str = "c-json.log";
+
+    fn job(directory: &Path, known: Vec<KnownFile<Shared>>) -> ScanJob<Shared> {
+        ScanJob {
+            source: SourceToken(1),
+            directory: directory.into(),
+            current: CURRENT.into(),
+            known,
+            opened: Vec::new(),
+            held: Vec::new(),
+            start: StartAt::Head,
+            is_last: false,
+        }
+    }
+
+    #[track_caller]
+    fn whole(look: Look<Shared>) -> Vec<Found<Shared>> {
+        match look {
+            Look::Whole { found, .. } => found,
+            Look::Unfinished { held } => panic!("unfinished: {held:?}"),
+        }
+    }
+
+    fn known(found: &Found<Shared>) -> KnownFile<Shared> {
+        let FoundKind::Opened { known: None, is_archive, archive, opened } = &found.kind else {
+            panic!("not new: {found:?}");
+        };
+        KnownFile {
+            id: found.id,
+            archive: archive.or(is_archive.then_some(found.id)),
+            first_line: opened.first_line,
+            needs_proof: false,
+            handle: Some(opened.handle.clone()),
+        }
+    }
+
     #[test]
     fn files_come_oldest_first_and_known_ones_stay_shut() {
         let directory = tempfile::tempdir().unwrap();
@@ -309,53 +353,118 @@ mod tests {
         put("c-json.log.1", "old\n");
         put("c-json.log.2", "older");
         put("config.v2.json", "{}");
-        let job = |known| ScanJob {
-            source: SourceToken(1),
-            directory: directory.path().into(),
-            current: "c-json.log".into(),
-            known,
-            opened: Vec::new(),
-            start: StartAt::Head,
-        };
-        let found = scan(job(Vec::new())).found.unwrap();
+        let found = whole(scan(job(directory.path(), Vec::new())).look.unwrap());
         let names: Vec<_> = found.iter().map(|found| found.name.as_str()).collect();
         assert_eq!(names, ["c-json.log.2", "c-json.log.1", "c-json.log"]);
-        assert!(matches!(found[0].kind, FoundKind::New { first_line: FirstLine::Unfinished, .. }));
-        let again = scan(job(found.iter().map(|found| found.id).collect())).found.unwrap();
+        let all: Vec<_> = found.iter().map(known).collect();
+        assert_eq!(all[0].first_line, FirstLine::Unfinished);
+        let again = whole(scan(job(directory.path(), all)).look.unwrap());
         assert!(again.iter().all(|found| matches!(found.kind, FoundKind::Known)));
     }
 
     #[test]
     fn a_deleted_file_that_was_opened_in_time_is_found() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("c-json.log");
+        let path = directory.path().join(CURRENT);
         std::fs::write(&path, "line\n").unwrap();
-        let opened = vec![("c-json.log".to_owned(), File::open(&path).unwrap())];
+        let opened = vec![(CURRENT.to_owned(), File::open(&path).unwrap())];
         std::fs::remove_dir_all(directory.path()).unwrap();
-        let job = ScanJob {
-            source: SourceToken(1),
-            directory: directory.path().into(),
-            current: "c-json.log".into(),
-            known: Vec::new(),
-            opened,
-            start: StartAt::Head,
-        };
-        assert_eq!(scan(job).found.unwrap().len(), 1);
+        let job = ScanJob { opened, ..job(directory.path(), Vec::new()) };
+        assert_eq!(whole(scan(job).look.unwrap()).len(), 1);
     }
 
     #[test]
     fn a_link_to_elsewhere_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", directory.path().join("c-json.log")).unwrap();
-        let job = ScanJob {
-            source: SourceToken(1),
-            directory: directory.path().into(),
-            current: "c-json.log".into(),
-            known: Vec::new(),
-            opened: Vec::new(),
-            start: StartAt::Head,
-        };
-        let found = scan(job).found.unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", directory.path().join(CURRENT)).unwrap();
+        let first = scan(job(directory.path(), Vec::new())).look.unwrap();
+        assert!(matches!(first, Look::Unfinished { .. }));
+        let last = ScanJob { is_last: true, ..job(directory.path(), Vec::new()) };
+        let found = whole(scan(last).look.unwrap());
         assert!(matches!(found[0].kind, FoundKind::Refused(_)));
+    }
+
+    /// What Docker does, as fast as the disk lets us.
+    fn rotate_and_compress(directory: &Path, files: usize, line: impl Fn(usize) -> String) {
+        use std::io::Write;
+        let path = |rank: usize, suffix: &str| match rank {
+            0 => directory.join(CURRENT),
+            _ => directory.join(format!("{CURRENT}.{rank}{suffix}")),
+        };
+        for number in 0..files {
+            let mut file = File::create(path(0, "")).unwrap();
+            let line = line(number);
+            let (first, rest) = line.split_at(line.len() / 2);
+            file.write_all(first.as_bytes()).unwrap();
+            file.write_all(rest.as_bytes()).unwrap();
+            if number + 1 == files {
+                break;
+            }
+            for rank in (1..=number).rev() {
+                let _ = std::fs::rename(path(rank, ".gz"), path(rank + 1, ".gz"));
+            }
+            std::fs::rename(path(0, ""), path(1, "")).unwrap();
+            // The next one is there while the last one is compressed.
+            drop(File::create(path(0, "")).unwrap());
+            let archive = File::create(path(1, ".gz")).unwrap();
+            let mut gzip = flate2::write::GzEncoder::new(archive, flate2::Compression::fast());
+            gzip.write_all(line.as_bytes()).unwrap();
+            gzip.finish().unwrap();
+            std::fs::remove_file(path(1, "")).unwrap();
+        }
+    }
+
+    fn follow_while_it_rotates(line: impl Fn(usize) -> String + Send) -> Vec<FirstLine> {
+        const FILES: usize = 150;
+        let directory = tempfile::tempdir().unwrap();
+        let mut all: Vec<KnownFile<Shared>> = Vec::new();
+        let mut held = Vec::new();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| rotate_and_compress(directory.path(), FILES, line));
+            loop {
+                let is_last = writer.is_finished();
+                let job = ScanJob {
+                    held: std::mem::take(&mut held),
+                    ..job(directory.path(), all.clone())
+                };
+                let found = match scan(job).look.unwrap() {
+                    Look::Whole { found, .. } => found,
+                    Look::Unfinished { held: opened } => {
+                        held = opened;
+                        continue;
+                    }
+                };
+                for found in found {
+                    match &found.kind {
+                        FoundKind::Known => {}
+                        FoundKind::Opened { known: None, .. } => all.push(known(&found)),
+                        FoundKind::Opened { known: Some(known), .. } => {
+                            let file = all.iter_mut().find(|file| file.id == *known).unwrap();
+                            file.archive = Some(found.id);
+                        }
+                        FoundKind::Refused(error) => panic!("{}: {error}", found.name),
+                    }
+                }
+                if is_last {
+                    break;
+                }
+            }
+        });
+        assert_eq!(all.len(), FILES);
+        all.iter().map(|file| head(file.handle.as_ref().unwrap()).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_file_is_found_once_and_in_order_while_others_rename_and_compress() {
+        let line = |number: usize| format!("file {number}\n");
+        let found = follow_while_it_rotates(line);
+        for (number, first_line) in found.into_iter().enumerate() {
+            assert_eq!(first_line, FirstLine::of(line(number).as_bytes()), "file {number}");
+        }
+    }
+
+    #[test]
+    fn files_that_begin_alike_are_counted_right() {
+        follow_while_it_rotates(|_| "a piece of an endless line\n".to_owned());
     }
 }

@@ -30,6 +30,18 @@ pub(super) struct FileState<Handle> {
     pub born: Option<Born>,
 }
 
+impl<Handle> FileState<Handle> {
+    /// What it was compressed to.
+    pub(super) fn archive(&self) -> Option<FileId> {
+        self.born.as_ref().map_or(self.archive, |born| born.record.archive)
+    }
+
+    pub(super) fn first_line(&self) -> FirstLine {
+        let born = self.born.as_ref();
+        born.map_or(self.first_line, |born| FirstLine::Fingerprint(born.record.first_line))
+    }
+}
+
 /// What a file has once its documents can be named.
 #[derive(Debug)]
 pub(super) struct Born {

@@ -9,7 +9,7 @@ use super::{Output, source::Place};
 use crate::checkpoint::{Entry, FileRecord};
 use crate::core::{LossReason, SourceToken};
 use crate::encode::{Tail, Target};
-use crate::read::{FileId, Files, Found, FoundKind, ScanJob, ScanResult};
+use crate::read::{FileId, Files, Found, FoundKind, Look, Opened, ScanJob, ScanResult};
 
 impl<F: Files> Worker<F> {
     pub(super) fn start_scan(&mut self, token: SourceToken) {
@@ -28,19 +28,32 @@ impl<F: Files> Worker<F> {
             current: source.current.clone(),
             known: source.known_files(),
             opened: std::mem::take(&mut source.opened),
+            held: std::mem::take(&mut source.held),
             start: source.start,
+            is_last: source.patience == 0,
         };
         self.files.scan(job);
     }
 
     pub(super) fn scanned(&mut self, result: ScanResult<F::Handle>, outputs: &mut Vec<Output>) {
-        let ScanResult { source: token, found } = result;
+        let ScanResult { source: token, look } = result;
         let Some(source) = self.sources.get_mut(&token) else { return };
         source.scan_running = false;
-        let again = match found {
-            Ok(found) => {
-                let again = merge(source, found, outputs);
-                again.then_some(ARCHIVE_NS)
+        let again = match look {
+            Ok(Look::Whole { found, on_disk, is_clean }) => {
+                // What was passed over once is not waited for again.
+                source.patience = if is_clean { LOOKS_MAX } else { 0 };
+                merge(source, found, &on_disk, outputs);
+                // An archive that could not be had may be what one of these became.
+                if is_clean && !on_disk.is_empty() {
+                    forget_settled(source, &on_disk);
+                }
+                None
+            }
+            Ok(Look::Unfinished { held }) => {
+                source.patience = source.patience.saturating_sub(1);
+                source.held = held;
+                Some(LOOK_AGAIN_NS)
             }
             Err(error) => {
                 tracing::warn!(
@@ -71,157 +84,63 @@ impl<F: Files> Worker<F> {
 /// After a directory that could not be read.
 const RESCAN_NS: u64 = 1_000_000_000;
 
-/// After an archive that was not whole: compressing a log of the usual size takes about this long.
-const ARCHIVE_NS: u64 = 20_000_000;
+/// After a look that came to no end: compressing a log of the usual size takes about this long.
+const LOOK_AGAIN_NS: u64 = 20_000_000;
 
-/// Looks until an archive that never becomes whole is passed over.
-pub(super) const ARCHIVE_LOOKS_MAX: u32 = 100;
+/// Looks until what cannot be had is passed over.
+pub(super) const LOOKS_MAX: u32 = 100;
 
-/// Puts what was found to what is known. `true`: there is more to be had in a moment.
+/// Puts what was found to what is known.
 fn merge<Handle: Clone>(
     source: &mut Source<Handle>,
     found: Vec<Found<Handle>>,
+    on_disk: &HashSet<FileId>,
     outputs: &mut Vec<Output>,
-) -> bool {
-    let on_disk: HashSet<FileId> = found.iter().map(|file| file.id).collect();
-    let (found, is_in_order) = with_held_back(source, found);
-    if !is_in_order && source.patience > 0 {
-        source.patience -= 1;
-        source.held_back = found.into_iter().filter(is_new).collect();
-        return true;
-    }
+) {
     // All but the current file are closed before they get another name or none.
-    let is_current: HashSet<FileId> =
-        found.iter().filter(|file| file.name == source.current).map(|file| file.id).collect();
-    let is_current: HashSet<FileId> = is_current.intersection(&on_disk).copied().collect();
+    let current =
+        found.iter().find(|file| file.name == source.current && on_disk.contains(&file.id));
+    let current = current.map(|file| file.id);
     for file in &mut source.files {
         if let Some(found) = found.iter().find(|found| found.id == file.id) {
             file.name.clone_from(&found.name);
         }
-        file.closed |= !is_current.contains(&file.id);
+        file.closed |= current != Some(file.id);
     }
     let newest = source.files.back().filter(|_| source.scanned).map(|file| file.sequence);
-    let new = found.iter().any(is_new);
-    let archives: HashSet<u128> = found.iter().filter_map(archived_line).collect();
-    let mut found = found.into_iter();
-    let mut again = false;
-    while let Some(file) = found.next() {
-        if is_being_written(&file) && source.patience > 0 {
-            source.patience -= 1;
-            // What is newer comes after it, and stays open meanwhile.
-            source.held_back = found.filter(is_new).collect();
-            again = true;
-            break;
-        }
-        if !matches!(file.kind, FoundKind::Known) {
-            source.patience = ARCHIVE_LOOKS_MAX;
-        }
-        place(source, file, &on_disk);
+    let is_new = |file: &Found<Handle>| matches!(file.kind, FoundKind::Opened { known: None, .. });
+    let has_new = found.iter().any(is_new);
+    for file in found {
+        place(source, file, on_disk);
     }
     let newest =
         newest.and_then(|sequence| source.files.iter().find(|file| file.sequence == sequence));
     let lost_sight = newest.is_some_and(|file| {
-        let archive = file.born.as_ref().map_or(file.archive, |born| born.record.archive);
-        let line = fingerprint(file.first_line);
-        !on_disk.contains(&file.id)
-            && archive.is_none_or(|archive| !on_disk.contains(&archive))
-            && line.is_none_or(|line| !archives.contains(&line))
+        let archive = file.archive();
+        !on_disk.contains(&file.id) && archive.is_none_or(|archive| !on_disk.contains(&archive))
     });
-    if !again {
-        declare_unseen(source, outputs);
-    }
+    declare_unseen(source, outputs);
     // Where nobody counts files the names have to tell.
-    if new && lost_sight && !source.removed && !again && source.files_begun == 0 {
+    if has_new && lost_sight && !source.removed && source.files_begun == 0 {
         // The file before the new ones has lost its name, so at least as many rotations as the
         // runtime keeps files lie between; whether one more did cannot be seen.
         let loss = source.loss(&source.current.clone(), LossReason::RotatedUnseen, 0, None);
         outputs.push(Output::Lost(loss));
     }
-    forget_settled(source, &on_disk);
-    if !again {
-        declare_gone(source, outputs);
-    }
+    declare_gone(source, outputs);
     if source.reading_index().is_none() && !source.files.is_empty() {
         begin(source);
     }
     source.scanned = true;
-    again
 }
 
-/// Settled files that are remembered though they are not on disk: an archive that could not be
-/// read yet, or that slipped by in a rename, must find its record when it is met again.
-const SETTLED_ABSENT_MAX: usize = 16;
-
+/// Settled files that are on disk no more. Their first lines would stand in the way of files that
+/// begin with the same one.
 fn forget_settled<Handle>(source: &mut Source<Handle>, on_disk: &HashSet<FileId>) {
-    let is_absent = |record: &FileRecord| {
-        !on_disk.contains(&record.id)
-            && record.archive.is_none_or(|archive| !on_disk.contains(&archive))
-    };
-    let absent = source.settled.iter().filter(|record| is_absent(record)).count();
-    let mut surplus = absent.saturating_sub(SETTLED_ABSENT_MAX);
-    source.settled.retain(|record| {
-        let drop = surplus > 0 && is_absent(record);
-        surplus -= usize::from(drop);
-        !drop
-    });
-}
-
-/// Files that were held back take the place of what the scan has to say of them. One that has
-/// lost its name since stands where its archive stands, or else before the next newer one; `false`
-/// if there is neither, so that its place will be known once its archive can be read.
-fn with_held_back<Handle>(
-    source: &mut Source<Handle>,
-    found: Vec<Found<Handle>>,
-) -> (Vec<Found<Handle>>, bool) {
-    let mut held_back = std::mem::take(&mut source.held_back);
-    let order: Vec<FileId> = held_back.iter().map(|file| file.id).collect();
-    let mut merged = Vec::with_capacity(found.len());
-    for file in found {
-        match held_back.iter().position(|other| other.id == file.id) {
-            Some(at) => merged.push(Found { name: file.name, ..held_back.remove(at) }),
-            None => merged.push(file),
-        }
-    }
-    let mut is_in_order = true;
-    while let Some(file) = held_back.pop() {
-        let line = plain_line(&file);
-        let archive =
-            merged.iter().position(|other| line.is_some() && archived_line(other) == line);
-        let mut newer = order.iter().skip_while(|id| **id != file.id).skip(1);
-        let next = newer.find_map(|id| merged.iter().position(|other| other.id == *id));
-        let place = archive.or(next);
-        is_in_order &= place.is_some();
-        merged.insert(place.unwrap_or(merged.len()), file);
-    }
-    (merged, is_in_order)
-}
-
-fn plain_line<Handle>(found: &Found<Handle>) -> Option<u128> {
-    match &found.kind {
-        FoundKind::New { first_line, is_archive: false, .. } => fingerprint(*first_line),
-        _ => None,
-    }
-}
-
-fn is_new<Handle>(found: &Found<Handle>) -> bool {
-    matches!(found.kind, FoundKind::New { .. })
-}
-
-fn is_being_written<Handle>(found: &Found<Handle>) -> bool {
-    match &found.kind {
-        FoundKind::Known => false,
-        FoundKind::New { first_line, is_archive, .. } => {
-            *is_archive && fingerprint(*first_line).is_none()
-        }
-        FoundKind::Refused(_) => found.name.strip_suffix(".gz").is_some(),
-    }
-}
-
-fn archived_line<Handle>(found: &Found<Handle>) -> Option<u128> {
-    match &found.kind {
-        FoundKind::New { first_line, is_archive: true, .. } => fingerprint(*first_line),
-        _ => None,
-    }
+    let is_there = |id: &FileId| on_disk.contains(id);
+    source
+        .settled
+        .retain(|record| is_there(&record.id) || record.archive.as_ref().is_some_and(is_there));
 }
 
 /// One found file's place among the known ones.
@@ -231,22 +150,30 @@ fn place<Handle: Clone>(
     on_disk: &HashSet<FileId>,
 ) {
     let Found { name, id, kind } = found;
-    let (handle, first_line, is_archive, start) = match kind {
+    let (record, is_archive, archive, opened) = match kind {
         FoundKind::Known => return,
         FoundKind::Refused(error) => {
             tracing::warn!(source = %source.key, file = %name, %error, "cannot open a log file");
             return;
         }
-        FoundKind::New { handle, stat: _, first_line, is_archive, start } => {
-            (handle, first_line, is_archive, start)
+        FoundKind::Opened { known, is_archive, archive, opened } => {
+            let archive = archive.or(is_archive.then_some(id));
+            let record = known.and_then(|known| remembered(source, known, archive));
+            if let (Some(known), None) = (known, &record) {
+                became(source, known, archive);
+                return;
+            }
+            (record, is_archive, archive, opened)
         }
     };
-    let line = fingerprint(first_line);
-    if is_archive && (line.is_none() || became_archive(source, id, line, on_disk)) {
-        // Without a whole first line it is being written; the end of that brings another look.
+    let Opened { handle, stat: _, first_line, start } = opened;
+    if is_archive && fingerprint(first_line).is_none() {
+        tracing::warn!(
+            source = %source.key, file = %name,
+            "a compressed log file holds not even one whole line; it is passed over"
+        );
         return;
     }
-    let record = remembered(source, id, line, is_archive);
     if record.as_ref().is_some_and(|record| record.finished == Some(record.frontier)) {
         source.dirty = true;
         source.settled.extend(record);
@@ -267,7 +194,7 @@ fn place<Handle: Clone>(
         handle,
         is_archive,
         closed,
-        archive: None,
+        archive,
         truncated: false,
         start,
         first_line,
@@ -275,59 +202,30 @@ fn place<Handle: Clone>(
     });
 }
 
-/// Whether an archive is what a file that we have, or had, was made into.
-fn became_archive<Handle>(
-    source: &mut Source<Handle>,
-    id: FileId,
-    line: Option<u128>,
-    on_disk: &HashSet<FileId>,
-) -> bool {
-    let Some(line) = line else { return false };
-    let gone = |record: &FileRecord| {
-        record.first_line == line && record.archive.is_none() && !on_disk.contains(&record.id)
-    };
-    let settled = source.settled.iter_mut().find(|record| gone(record));
-    let open = source.files.iter_mut().filter(|file| !on_disk.contains(&file.id));
-    let open = open.filter_map(|file| file.born.as_mut()).map(|born| &mut born.record);
-    let open = { open }.find(|record| gone(record));
-    if let Some(record) = settled.or(open) {
-        record.archive = Some(id);
+/// What a file that we have, or had, was compressed to.
+fn became<Handle>(source: &mut Source<Handle>, known: FileId, archive: Option<FileId>) {
+    let settled = source.settled.iter_mut().rfind(|record| record.id == known);
+    if let Some(record) = settled {
+        record.archive = record.archive.or(archive);
         source.dirty = true;
-        return true;
+    } else if let Some(file) = source.files.iter_mut().rfind(|file| file.id == known) {
+        match &mut file.born {
+            Some(born) => born.record.archive = born.record.archive.or(archive),
+            None => file.archive = file.archive.or(archive),
+        }
+        source.dirty |= file.born.is_some();
     }
-    // Not begun yet, but open: the descriptor is as good as the archive.
-    let unborn = source.files.iter_mut().find(|file| {
-        file.born.is_none()
-            && file.archive.is_none()
-            && !on_disk.contains(&file.id)
-            && fingerprint(file.first_line) == Some(line)
-    });
-    if let Some(file) = unborn {
-        file.archive = Some(id);
-        return true;
-    }
-    false
 }
 
 /// Takes the record of a file that the store knows.
 fn remembered<Handle>(
     source: &mut Source<Handle>,
-    id: FileId,
-    line: Option<u128>,
-    is_archive: bool,
+    known: FileId,
+    archive: Option<FileId>,
 ) -> Option<FileRecord> {
-    let same_line = |record: &FileRecord| Some(record.first_line) == line;
-    let by_id =
-        |record: &FileRecord| (record.id == id || record.archive == Some(id)) && same_line(record);
-    let at = source.remembered.iter().rposition(by_id).or_else(|| {
-        // It was compressed, or copied to another disk, while nobody looked. Of several with one
-        // first line the oldest is meant, since files are found oldest first.
-        source.remembered.iter().position(|record| same_line(record) && is_archive)
-    })?;
+    let at = source.remembered.iter().rposition(|record| record.id == known)?;
     let mut record = source.remembered.remove(at);
-    if is_archive && record.id != id {
-        record.archive = Some(id);
-    }
+    record.archive = archive.or(record.archive);
     // An older generation of the same file has no bytes left.
     source.remembered.retain(|other| other.id != record.id);
     Some(record)

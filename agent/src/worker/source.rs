@@ -8,14 +8,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::file::{FileState, prefix_at};
-use super::follow::{ARCHIVE_LOOKS_MAX, path_of};
+use super::follow::{LOOKS_MAX, path_of};
 use super::{Follow, Loss};
 use crate::checkpoint::{FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
 use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::{Carry, Decoder};
 use crate::encode::{Shape, Tail, Target};
-use crate::read::{FileId, FirstLine, Found, StartAt};
+use crate::read::{FirstLine, KnownFile, Seen, StartAt};
 
 /// A place in a source's bytes, with the unfinished lines there.
 #[derive(Clone, Debug)]
@@ -43,9 +43,9 @@ pub(super) struct Source<Handle> {
     /// Files with unread or unacknowledged bytes, in the order of reading.
     pub files: VecDeque<FileState<Handle>>,
     pub next_sequence: u64,
-    /// Found behind an archive that is still being written, and waiting for it.
-    pub held_back: Vec<Found<Handle>>,
-    /// Looks that an archive may still take until it is whole.
+    /// Opened by a look that came to no end.
+    pub held: Vec<Seen<Handle>>,
+    /// Looks that may still come to no end.
     pub patience: u32,
     pub followed_wall_ns: i64,
     /// Current files that were made since it is followed, as the watcher counted them; when the
@@ -162,8 +162,8 @@ impl<Handle> Source<Handle> {
             start: if known { StartAt::Head } else { start },
             files: VecDeque::new(),
             next_sequence: 1,
-            held_back: Vec::new(),
-            patience: ARCHIVE_LOOKS_MAX,
+            held: Vec::new(),
+            patience: LOOKS_MAX,
             followed_wall_ns: 0,
             files_begun: 0,
             files_begun_at_scan: 0,
@@ -220,24 +220,24 @@ impl<Handle> Source<Handle> {
         Place { file: self.reading, offset: self.offset, carry: self.decoder.carry() }
     }
 
-    /// Files that need not be opened again.
-    pub(super) fn known_files(&self) -> Vec<FileId> {
-        let settled = self.settled.iter().flat_map(|record| {
-            let lasting = |id: &FileId| id.is_lasting();
-            Some(record.id).filter(lasting).into_iter().chain(record.archive.filter(lasting))
+    /// What a look need not take for new, oldest first.
+    pub(super) fn known_files(&self) -> Vec<KnownFile<Handle>>
+    where
+        Handle: Clone,
+    {
+        let settled = self.settled.iter().map(|record| {
+            let is_lasting = record.id.is_lasting();
+            by_record(record, !is_lasting)
         });
-        let archives = self
-            .files
-            .iter()
-            .filter_map(|file| file.born.as_ref().map_or(file.archive, |born| born.record.archive));
-        let held_back = self.held_back.iter().map(|file| file.id);
-        self.files
-            .iter()
-            .map(|file| file.id)
-            .chain(held_back)
-            .chain(settled)
-            .chain(archives)
-            .collect()
+        let remembered = self.remembered.iter().map(|record| by_record(record, true));
+        let files = self.files.iter().map(|file| KnownFile {
+            id: file.id,
+            archive: file.archive(),
+            first_line: file.first_line(),
+            needs_proof: false,
+            handle: Some(file.handle.clone()),
+        });
+        remembered.chain(settled).chain(files).collect()
     }
 
     /// Takes the next number among files with this first line.
@@ -387,6 +387,16 @@ impl<Handle> Source<Handle> {
             bytes_read: self.bytes_read,
             waits_for: self.stalled.as_deref().map(str::to_owned),
         }
+    }
+}
+
+fn by_record<Handle>(record: &FileRecord, needs_proof: bool) -> KnownFile<Handle> {
+    KnownFile {
+        id: record.id,
+        archive: record.archive,
+        first_line: FirstLine::Fingerprint(record.first_line),
+        needs_proof,
+        handle: None,
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use sluice::core::SourceToken;
 use sluice::encode::Raw;
 use sluice::read::{
-    Completion, FileId, Files, FirstLine, Found, FoundKind, PageBuffer, ReadDone, ReadStart,
-    ScanJob, ScanResult, Stat, file_rank, in_order,
+    Completion, Content, FileId, Files, FirstLine, KnownFile, Opened, PageBuffer, ReadDone,
+    ReadStart, ScanJob, ScanResult, Seen, Stat, Vanished, conclude, file_rank,
 };
 
 use crate::rng::Rng;
@@ -87,6 +87,14 @@ impl Disk {
         bytes
     }
 
+    fn first_line(&self, handle: &Handle) -> FirstLine {
+        if handle.is_archive {
+            FirstLine::of(&self.inflated(handle.inode))
+        } else {
+            FirstLine::of(&self.inodes[handle.inode].bytes)
+        }
+    }
+
     fn stat(&self, inode: usize) -> Stat {
         let Inode { bytes, links, birth_ns } = &self.inodes[inode];
         let id = FileId { inode: inode as u64, birth_ns: *birth_ns };
@@ -99,6 +107,13 @@ pub(crate) struct SimFiles {
     pub disk: Rc<RefCell<Disk>>,
     pub rng: Rng,
     pub late: Vec<Completion<Handle>>,
+    pub scans: Vec<Scan>,
+}
+
+/// A look that has begun: what it opened then, and what the disk has when it ends.
+pub(crate) struct Scan {
+    job: ScanJob<Handle>,
+    opened: Vec<Seen<Handle>>,
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +123,70 @@ pub(crate) struct Handle {
 }
 
 impl SimFiles {
+    fn listed(&mut self, job: &ScanJob<Handle>) -> Vec<Seen<Handle>> {
+        let disk = self.disk.borrow();
+        let empty = BTreeMap::new();
+        let names = disk.directories.get(&job.directory).unwrap_or(&empty);
+        let is_bad = self.rng.one_in(8);
+        let mut listed = Vec::new();
+        for (name, inode) in names {
+            let Some(rank) = file_rank(name, &job.current) else { continue };
+            let stat = disk.stat(*inode);
+            let is_archive = name.ends_with(".gz");
+            let is_known = |file: &&KnownFile<Handle>| {
+                !file.needs_proof && (file.id == stat.id || file.archive == Some(stat.id))
+            };
+            let content = if job.known.iter().find(is_known).is_some() {
+                Content::Shut
+            } else if is_archive && is_bad && self.rng.one_in(4) {
+                Content::Refused("the disk does not answer".to_owned())
+            } else {
+                let handle = Handle { inode: *inode, is_archive };
+                Content::Opened(Opened {
+                    first_line: disk.first_line(&handle),
+                    handle,
+                    stat,
+                    start: 0,
+                })
+            };
+            listed.push(Seen { name: name.clone(), rank, is_archive, id: stat.id, content });
+        }
+        listed
+    }
+
+    fn end(&mut self, scan: Scan) {
+        let Scan { mut job, opened } = scan;
+        let present = self.listed(&job);
+        let disk = self.disk.borrow();
+        let is_there = |id: FileId| present.iter().any(|seen| seen.id == id);
+        let rank_of = |id: FileId| present.iter().find(|seen| seen.id == id).map(|seen| seen.rank);
+        let common = opened.iter().filter_map(|seen| Some((seen.rank, rank_of(seen.id)?)));
+        let common: Vec<_> = common.collect();
+        let rank_holds = !common.is_empty() && common.iter().all(|(before, now)| before == now);
+        let held = std::mem::take(&mut job.held);
+        let again: Vec<FileId> = opened.iter().map(|seen| seen.id).collect();
+        let held = held.into_iter().filter(|old| !again.contains(&old.id));
+        let held = held.map(|seen| Vanished { seen, rank_holds: false });
+        let mut gone: Vec<_> =
+            opened.into_iter().map(|seen| Vanished { seen, rank_holds }).collect();
+        gone.sort_by_key(|gone| std::cmp::Reverse(gone.seen.rank));
+        let mut vanished: Vec<_> = held.chain(gone).collect();
+        vanished.retain(|gone| {
+            !is_there(gone.seen.id) && matches!(gone.seen.content, Content::Opened(_))
+        });
+        for gone in &mut vanished {
+            let Content::Opened(opened) = &mut gone.seen.content else { continue };
+            opened.first_line = disk.first_line(&opened.handle);
+        }
+        for file in job.known.iter_mut().filter(|file| file.first_line == FirstLine::Unfinished) {
+            file.first_line =
+                file.handle.as_ref().map_or(file.first_line, |handle| disk.first_line(handle));
+        }
+        let stands_still = !self.rng.one_in(6);
+        let look = conclude(&job.known, vanished, present, stands_still, job.is_last);
+        self.late.push(Completion::Scanned(ScanResult { source: job.source, look: Ok(look) }));
+    }
+
     fn bytes(&self, handle: &Handle, offset: u64, buffer: &mut [u8]) -> ReadDone {
         let disk = self.disk.borrow();
         let inflated;
@@ -144,44 +223,16 @@ impl Files for SimFiles {
         ReadStart::Ready(Ok(self.bytes(handle, offset, buffer.as_mut_slice())))
     }
 
-    fn scan(&mut self, job: ScanJob) {
-        let disk = self.disk.borrow();
-        let empty = BTreeMap::new();
-        let names = disk.directories.get(&job.directory).unwrap_or(&empty);
-        let mut found = Vec::new();
-        for (name, inode) in names {
-            let Some(rank) = file_rank(name, &job.current) else { continue };
-            let stat = disk.stat(*inode);
-            let is_archive = name.ends_with(".gz");
-            let kind = if job.known.contains(&stat.id) {
-                FoundKind::Known
-            } else {
-                if is_archive && self.rng.one_in(4) {
-                    let kind = FoundKind::Refused("it is still being written".to_owned());
-                    found.push((rank, is_archive, Found { name: name.clone(), id: stat.id, kind }));
-                    continue;
-                }
-                let head = if is_archive {
-                    disk.inflated(*inode)
-                } else {
-                    disk.inodes[*inode].bytes.clone()
-                };
-                FoundKind::New {
-                    handle: Handle { inode: *inode, is_archive },
-                    stat,
-                    first_line: FirstLine::of(&head),
-                    is_archive,
-                    start: 0,
-                }
-            };
-            found.push((rank, is_archive, Found { name: name.clone(), id: stat.id, kind }));
-        }
-        let found = Ok(in_order(found));
-        self.late.push(Completion::Scanned(ScanResult { source: job.source, found }));
+    fn scan(&mut self, job: ScanJob<Handle>) {
+        let opened = self.listed(&job);
+        self.scans.push(Scan { job, opened });
     }
 
     fn completions(&mut self, into: &mut Vec<Completion<Handle>>) {
         // In any order, some of them later.
+        for scan in std::mem::take(&mut self.scans) {
+            if self.rng.one_in(3) { self.scans.push(scan) } else { self.end(scan) }
+        }
         let mut kept = Vec::new();
         for completion in std::mem::take(&mut self.late) {
             if self.rng.one_in(3) { kept.push(completion) } else { into.push(completion) }

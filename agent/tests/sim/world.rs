@@ -425,7 +425,7 @@ impl World {
             commit_interval: Duration::from_secs(1),
         };
         let rng = Rng::new(self.rng.next());
-        let files = SimFiles { disk: self.disk.clone(), rng, late: Vec::new() };
+        let files = SimFiles { disk: self.disk.clone(), rng, late: Vec::new(), scans: Vec::new() };
         let worker = Worker::new(settings, WorkerCounters::default(), files);
         let shipper = Shipper::new(ShipSettings::default(), self.rng.next());
         let mut inputs = Vec::new();
