@@ -1,6 +1,7 @@
 //! From containers to sources: who is followed, by which worker, under which target.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) struct Routes {
 pub(super) struct Router {
     routes: Routes,
     node: String,
+    /// Where the host's root is mounted.
+    host_prefix: PathBuf,
     target: String,
     rules: Rules,
     stdout: StdoutPolicy,
@@ -62,6 +65,12 @@ struct Followed {
 /// The worker of a source. The token carries it, so that nobody has to look it up.
 pub(super) fn worker_of(source: SourceToken, workers: usize) -> usize {
     source.0 as usize % workers
+}
+
+/// What the host calls the path that we reach below `prefix`.
+fn host_path(prefix: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(prefix);
+    below.map_or(path.to_owned(), |below| Path::new("/").join(below)).display().to_string()
 }
 
 /// Logs and counts a declared loss.
@@ -99,6 +108,7 @@ impl Router {
         Ok(Self {
             routes,
             node,
+            host_prefix: config.docker.host_prefix.clone(),
             target: config.target.clone(),
             rules,
             stdout: config.collect.stdout,
@@ -181,6 +191,7 @@ impl Router {
             key: key.clone(),
             directory: directory.to_owned(),
             current: current.to_string_lossy().into_owned(),
+            path: host_path(&self.host_prefix, log_path),
             origin: self.origin(container),
             target: target.clone(),
             opened,
@@ -357,5 +368,15 @@ mod tests {
         check("*.project", "com.docker.compose.project", true);
         check("a?c*e", "abcde", true);
         check("a?c*e", "abcd", false);
+    }
+
+    #[test]
+    fn documents_name_the_path_of_the_host() {
+        let check = |prefix: &str, path: &str, expect: &str| {
+            assert_eq!(host_path(Path::new(prefix), Path::new(path)), expect);
+        };
+        check("/", "/var/lib/docker/c/c-json.log", "/var/lib/docker/c/c-json.log");
+        check("/host", "/host/var/lib/docker/c/c-json.log", "/var/lib/docker/c/c-json.log");
+        check("/host", "/hostile/c-json.log", "/hostile/c-json.log");
     }
 }

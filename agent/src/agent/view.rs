@@ -62,7 +62,7 @@ fn output(kind: &str, ship: &ShipHandle) -> OutputView {
         paused: health
             .paused
             .into_iter()
-            .map(|(index, cause)| PausedTarget { index, cause, pause_ms: 0 })
+            .map(|(index, cause)| PausedTarget { index, cause })
             .collect(),
     }
 }

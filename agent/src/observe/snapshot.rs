@@ -32,8 +32,6 @@ pub struct OutputView {
 pub struct PausedTarget {
     pub index: String,
     pub cause: String,
-    /// Until the next try.
-    pub pause_ms: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -46,13 +46,7 @@ fn write_page(
         write!(page, " <span class=bad>{}</span>", escape(fault))?;
     }
     for paused in &output.paused {
-        write!(
-            page,
-            "<p class=bad>paused: {} ({}), next try in {} s",
-            escape(&paused.index),
-            escape(&paused.cause),
-            paused.pause_ms.div_ceil(1_000)
-        )?;
+        write!(page, "<p class=bad>paused: {} ({})", escape(&paused.index), escape(&paused.cause))?;
     }
     page.push_str(
         "<table><tr><th>container<th>id<th>image<th>state<th>driver<th>target\

@@ -243,7 +243,7 @@ fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
         .rules(record.frontier)
         .and_then(|rules| Target::new(rules.clone()).ok())
         .map_or_else(|| source.target.clone(), Into::into);
-    let tail = Tail::new(source.shape, &source.origin, &path_of(source), &target.rules().target);
+    let tail = Tail::new(source.shape, &source.origin, &source.path, &target.rules().target);
     Born {
         believed_below: reserved,
         reached: reserved,
@@ -252,12 +252,6 @@ fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
         target,
         record,
     }
-}
-
-/// The path that documents name: of the log, not of the file that it was rotated to, since a
-/// document must not depend on when it was read.
-pub(super) fn path_of<Handle>(source: &Source<Handle>) -> String {
-    source.directory.join(&source.current).display().to_string()
 }
 
 /// A file of the first look counts as found since then if it is born this little before it was

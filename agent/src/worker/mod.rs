@@ -47,6 +47,9 @@ pub struct Follow {
     pub directory: PathBuf,
     /// Name of the file that is being written.
     pub current: String,
+    /// The path that documents name: the host's, and of the log, not of the file that it was
+    /// rotated to, since a document must not depend on when it was read.
+    pub path: String,
     pub origin: Origin,
     /// Today's rules; a file's journal may hold older ones for its older bytes.
     pub target: Arc<Target>,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::file::{FileState, prefix_at};
-use super::follow::{LOOKS_MAX, path_of};
+use super::follow::LOOKS_MAX;
 use super::{Follow, Loss};
 use crate::checkpoint::{FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
@@ -35,6 +35,7 @@ pub(super) struct Source<Handle> {
     pub key: SourceKey,
     pub directory: PathBuf,
     pub current: String,
+    pub path: String,
     pub origin: Origin,
     pub target: Arc<Target>,
     pub shape: Shape,
@@ -133,6 +134,7 @@ impl<Handle> Source<Handle> {
             key,
             directory,
             current,
+            path,
             origin,
             target,
             opened,
@@ -155,6 +157,7 @@ impl<Handle> Source<Handle> {
             key,
             directory,
             current,
+            path,
             origin,
             target,
             shape,
@@ -312,7 +315,6 @@ impl<Handle> Source<Handle> {
     /// Brings ids, target and limits to what the journal says of the place of reading.
     pub(super) fn heed_journal(&mut self) {
         let Some(index) = self.reading_index() else { return };
-        let path = path_of(self);
         let Some(born) = self.files[index].born.as_mut() else { return };
         born.prefix = prefix_at(&self.key, &born.record, self.offset);
         if let Some(rules) = born.record.journal.rules(self.offset)
@@ -322,7 +324,7 @@ impl<Handle> Source<Handle> {
             // make it unlikely.
             && let Ok(target) = Target::new(rules.clone())
         {
-            born.tail = Tail::new(self.shape, &self.origin, &path, &rules.target).into();
+            born.tail = Tail::new(self.shape, &self.origin, &self.path, &rules.target).into();
             born.target = Arc::new(target);
         }
         self.decoder.set_event_bytes_max(born.target.rules().event_bytes_max as usize);

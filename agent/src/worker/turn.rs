@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::file::{Born, FileState, new_record, prefix_at};
-use super::follow::path_of;
 use super::sink::{OpenSlice, TurnSink};
 use super::source::{Source, fingerprint};
 use super::step::Worker;
@@ -169,8 +168,7 @@ impl<F: Files> Worker<F> {
         let rules = source.target.rules();
         let mut record = new_record(id, line, lineage, source.next_base, start, rules);
         record.archive = source.files[index].archive;
-        let path = path_of(source);
-        let tail = Tail::new(source.shape, &source.origin, &path, &rules.target);
+        let tail = Tail::new(source.shape, &source.origin, &source.path, &rules.target);
         let born = Born {
             believed_below: start,
             reached: start,

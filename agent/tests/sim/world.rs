@@ -444,6 +444,7 @@ impl World {
                 key,
                 directory: container.directory.clone(),
                 current: container.current.clone(),
+                path: format!("/log/{number}"),
                 origin: Origin {
                     container_id: container.id.clone(),
                     container_name: format!("sim-{number}"),
