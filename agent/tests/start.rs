@@ -210,6 +210,49 @@ fn a_wrong_password() {
     check(&node, &[]).expect(0, &[]);
 }
 
+/// What a doctor says of each part.
+#[track_caller]
+fn examined(node: &Node, code: i32) -> impl Fn(&str) -> Value + use<> {
+    let config = text(&node.config_path());
+    let ended = sluice(&["doctor", "--json", "--config", &config]);
+    assert_eq!(ended.code(), Some(code), "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    move |what| {
+        let all = report["findings"].as_array().expect("a list");
+        let found = all.iter().find(|finding| finding["what"] == what);
+        found.unwrap_or_else(|| panic!("{what}: {report:#}")).clone()
+    }
+}
+
+#[test]
+fn a_doctor_names_what_is_broken_and_the_mend() {
+    let standin = standin();
+    let mut node = Node::sending_to(&standin);
+    let _writer = Writer::alone(&node.root(), Container::new("web"), 1);
+    let of = examined(&node, 0);
+    assert_eq!(of("output")["verdict"], "ok");
+    assert_eq!(of("state directory")["verdict"], "ok");
+    assert!(of("docker root")["found"].as_str().is_some_and(|it| it.ends_with(", 1 containers")));
+    assert!(of("kernel")["found"].as_str().is_some_and(|it| it.starts_with("Linux ")));
+
+    let mut agent = node.start();
+    agent.wait_until_it_runs();
+    let held = examined(&node, 0)("state directory");
+    assert!(held["found"].as_str().is_some_and(|it| it.contains("held by the running agent")));
+    agent.terminate();
+
+    let host = format!("http://127.0.0.1:{}", free_port());
+    node.set("output.elasticsearch.hosts", json!([host]));
+    node.set("docker.root", json!("/nowhere"));
+    let of = examined(&node, UNAVAILABLE);
+    for (what, word) in [("output", host.as_str()), ("docker root", "/nowhere/containers")] {
+        let finding = of(what);
+        assert_eq!(finding["verdict"], "broken");
+        assert!(finding["found"].as_str().is_some_and(|it| it.contains(word)), "{finding}");
+        assert!(finding["mend"].is_string(), "{finding}");
+    }
+}
+
 #[test]
 fn secrets_are_not_printed() {
     let standin = standin();

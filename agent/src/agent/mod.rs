@@ -314,7 +314,8 @@ fn committed(inboxes: &Inboxes) -> Arc<dyn Fn(usize, u64) + Send + Sync> {
     Arc::new(move |worker, sequence| put(&inboxes, worker, Input::Committed(sequence)))
 }
 
-fn docker_settings(docker: &config::Docker) -> DockerSettings {
+/// What discovery is told of the engine.
+pub fn docker_settings(docker: &config::Docker) -> DockerSettings {
     DockerSettings {
         socket: docker.socket.clone(),
         root: docker.root.clone(),

@@ -13,6 +13,7 @@ mod committer;
 mod journal;
 mod ledger;
 mod lock;
+mod probe;
 mod record;
 mod store;
 
@@ -20,5 +21,6 @@ pub use committer::{Commit, Committer, CommitterCounters};
 pub use journal::{Entry, Journal};
 pub use ledger::Ledger;
 pub use lock::{LockError, StateLock};
+pub use probe::probe;
 pub use record::{FileRecord, Lineage, RecordError, SourceRecord};
 pub use store::{Opened, Store, StoreError};

@@ -1,10 +1,12 @@
 //! The command line: what may be written, and which function it means.
 
 mod check;
+mod doctor;
 mod exit;
 mod print;
 mod run;
 mod show;
+mod top;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -43,10 +45,19 @@ pub(crate) enum Verb {
         #[command(flatten)]
         form: Form,
     },
+    /// Look at this machine: what suits the agent, what does not, and what would mend it
+    Doctor {
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Show this program's version, and the running agent's
     Version(Question),
     /// List the containers that the running agent knows, and what becomes of their logs
     Containers(Question),
+    /// Watch the containers of the running agent: rate, lag, target
+    Top(Question),
     /// List how far each log is read and acknowledged
     Positions(Question),
 }
@@ -112,8 +123,10 @@ pub(crate) fn execute(verb: &Verb) -> Result<(), ExitError> {
             check::reach(&config)?;
             check::check(&config, *form)
         }
+        Verb::Doctor { settings, form } => doctor::doctor(&settings.load()?, *form),
         Verb::Version(question) => show::version(question),
         Verb::Containers(question) => show::containers(question),
+        Verb::Top(question) => top::top(question),
         Verb::Positions(question) => show::positions(question),
     }
 }
@@ -167,6 +180,8 @@ mod tests {
         };
         assert!(question.form.json);
         assert_eq!(question.state_dir().ok(), Some("/s".into()));
+        assert!(matches!(parsed("sluice doctor --json"), Ok(Verb::Doctor { .. })));
+        assert!(matches!(parsed("sluice top"), Ok(Verb::Top(_))));
         assert!(matches!(parsed("sluice positions"), Ok(Verb::Positions(_))));
     }
 

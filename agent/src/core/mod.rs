@@ -1,11 +1,13 @@
 //! The shared words: ids, limits, time, reasons. Every room may import this one; it imports none.
 
+mod finding;
 mod ids;
 pub mod limits;
 mod now;
 mod origin;
 mod reason;
 
+pub use finding::{Finding, Verdict};
 pub use ids::{BatchId, Epoch, IdPrefix, SourceKey, SourceToken, Stream};
 pub use now::Now;
 pub use origin::Origin;

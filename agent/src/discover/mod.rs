@@ -30,6 +30,7 @@ mod directory;
 mod fixture;
 mod own;
 mod paths;
+mod probe;
 mod registry;
 mod task;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod tests;
 pub use counters::Counters;
 pub use own::node_name;
 pub use paths::containers_dir;
+pub use probe::probe;
 pub use registry::{Listed, Registry};
 
 /// One container, as far as anything here needs to know it.

@@ -59,7 +59,7 @@ pub trait Wake: Send + Sync + std::fmt::Debug {
 }
 
 #[derive(Debug)]
-struct RingJob {
+pub(super) struct RingJob {
     source: SourceToken,
     handle: Shared,
     offset: u64,

@@ -17,6 +17,7 @@ mod first_line;
 mod lineup;
 mod local;
 mod pool;
+mod probe;
 mod scan;
 mod start;
 
@@ -27,6 +28,7 @@ pub use first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
 pub use lineup::{Content, Found, FoundKind, KnownFile, Look, Opened, Seen, Vanished, conclude};
 pub use local::{Cold, LocalFiles, ReadSettings, Wake};
 pub use pool::Pool;
+pub use probe::probe;
 pub use scan::{ScanJob, ScanResult, StartAt, file_rank, scan};
 
 use std::io;

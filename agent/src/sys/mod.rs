@@ -3,7 +3,9 @@
 //! owns:  all `unsafe` of the agent
 //! never: holds policy
 
+mod clock;
 mod ring;
 pub mod simd;
 
+pub use clock::clock_error;
 pub use ring::{Ring, RingRead};

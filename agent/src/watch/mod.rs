@@ -25,6 +25,7 @@ mod counters;
 mod inotify;
 mod mounts;
 mod open;
+mod probe;
 mod roots;
 mod run;
 mod rung;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use counters::{Counters, MissedLabel, RungLabel};
 pub(crate) use open::{CONFIG_NAME, HOST_CONFIG_NAME, is_container_id, read_description};
+pub use probe::probe;
 pub use rung::RungName;
 
 /// A source has news.
