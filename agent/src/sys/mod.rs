@@ -3,7 +3,9 @@
 //! owns:  all `unsafe` of the agent
 //! never: holds policy
 
+mod mapped;
 mod ring;
 pub mod simd;
 
+pub use mapped::MappedWords;
 pub use ring::{Ring, RingRead};
