@@ -11,6 +11,7 @@ pub mod declare;
 pub mod decode;
 pub mod discover;
 pub mod encode;
+pub mod kernel;
 pub mod observe;
 pub mod read;
 pub mod ship;

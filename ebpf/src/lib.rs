@@ -1,13 +1,17 @@
-//! The ABI that the kernel programs and the agent share. The programs come with the kernel
-//! watcher; until then this holds only the slot that both will agree on.
+//! The ABI that the kernel programs (`ebpf/programs`) and the agent share.
+//!
+//! Both compile this file, so both check the layouts that it asserts. Records are written by the
+//! programs as they lie in memory and taken apart here byte by byte, so the agent needs no unsafe
+//! code for them. Numbers are little-endian: there is no object for another order.
 #![no_std]
 
-/// One followed inode's slot in the mmap-ed array: the kernel's clock at the end of the last
-/// write (`bpf_ktime_get_ns`, monotonic nanoseconds), 0 if there was none since it was cleared.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Slot {
-    pub written_mono_ns: u64,
-}
+mod edge;
+mod maps;
+mod offsets;
 
-const _: () = assert!(size_of::<Slot>() == 8);
+pub use edge::{CGROUP_PATH_BYTES, CgroupRecord, EdgeKind, EdgeRecord, Header};
+pub use maps::{
+    CONTROL_ENTRIES, EDGES_BYTES, InodeKey, LOST_CELLS, LOST_EDGES, SLEEPING, SLOTS_MAX, Slot,
+    inode_key, map,
+};
+pub use offsets::{ABSENT, OFFSETS, Offset, Place};

@@ -4,6 +4,7 @@ mod agent;
 mod bench;
 mod demo;
 mod docker;
+mod ebpf;
 mod process;
 mod server;
 mod test;
@@ -31,6 +32,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Measure the agent, and check or record what it costs
     Bench(bench::Arguments),
+    /// Build the kernel programs into ebpf/prebuilt
+    BuildEbpf(ebpf::Arguments),
     /// Run a command that gets SIGTERM when the process that started it dies
     #[command(hide = true)]
     Tether(process::TetherArguments),
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::BuildEbpf(arguments) => ebpf::run(&arguments),
         Verb::Tether(arguments) => process::tether(&arguments),
     };
     match done {

@@ -4,8 +4,10 @@
 //! never: holds policy
 
 mod clock;
+mod mapped;
 mod ring;
 pub mod simd;
 
 pub use clock::clock_error;
+pub use mapped::MappedWords;
 pub use ring::{Ring, RingRead};
