@@ -1,7 +1,9 @@
 //! Every chore of this repository: `cargo xtask <verb>`.
 
 mod agent;
+mod artifact;
 mod bench;
+mod debian;
 mod demo;
 mod docker;
 mod process;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::table::{Need, SERVERS, Suite, Work};
+use crate::debian::{self, is_root};
 use crate::docker;
 use crate::process::on_path;
 use crate::server::Release;
@@ -36,20 +37,18 @@ pub(super) fn missing(suite: &Suite) -> Option<Missing> {
     })
 }
 
-pub(super) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 fn root() -> Option<Missing> {
     (!is_root()).then(|| Missing::new("we are not root", "run it as root, in a container of yours"))
 }
 
 fn docker_engine() -> Option<Missing> {
-    let absent: Vec<_> =
-        docker::PROGRAMS.iter().filter(|(name, _)| on_path(name).is_none()).collect();
+    programs(docker::PROGRAMS)
+}
+
+fn programs(programs: &[(&str, &str)]) -> Option<Missing> {
+    let absent = debian::absent(programs);
     let (name, _) = absent.first()?;
-    let mut packages: Vec<_> = absent.iter().map(|(_, package)| *package).collect();
-    packages.dedup();
+    let packages = debian::packages(&absent);
     Some(Missing::new(
         format!("no {name}"),
         format!("`cargo xtask test --all` installs {} where it may", packages.join(" and ")),

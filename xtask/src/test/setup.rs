@@ -1,14 +1,13 @@
 //! What suites find in place: packages, jars, an engine.
 
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use super::need::{Missing, is_root, server};
+use super::need::{Missing, server};
 use super::outcome::{Outcome, Verdict};
 use super::table::{Need, SERVERS, Suite};
+use crate::debian;
 use crate::docker::{self, Engine};
-use crate::process::{on_path, own_executable};
+use crate::process::own_executable;
 use crate::server::Release;
 
 /// What suites share, or have for their own time.
@@ -58,31 +57,9 @@ impl Prepared {
 
 /// Debian packages, where we may; what cannot be installed is found missing afterwards.
 pub(super) fn install(suites: &[&Suite]) -> Result<()> {
-    if !suites.iter().any(|suite| suite.needs.contains(&Need::Docker)) {
-        return Ok(());
-    }
-    let absent = docker::PROGRAMS.iter().filter(|(program, _)| on_path(program).is_none());
-    let mut packages: Vec<_> = absent.map(|(_, package)| *package).collect();
-    packages.dedup();
-    if packages.is_empty() {
-        return Ok(());
-    }
-    if !is_root() || on_path("apt-get").is_none() {
-        eprintln!("xtask: {} cannot be installed: not root, or no apt-get", packages.join(", "));
-        return Ok(());
-    }
-    eprintln!("xtask: installing {}", packages.join(", "));
-    for arguments in
-        [&["update", "-qq"][..], &["install", "-qq", "-y", "--no-install-recommends"][..]]
-    {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        if arguments[0] == "install" {
-            command.args(&packages);
-        }
-        let status = command.status().context("cannot start apt-get")?;
-        if !status.success() {
-            eprintln!("xtask: apt-get {} ended with {status}", arguments[0]);
+    for (need, programs) in [(Need::Docker, docker::PROGRAMS)] {
+        if suites.iter().any(|suite| suite.needs.contains(&need)) {
+            debian::install(programs)?;
         }
     }
     Ok(())
