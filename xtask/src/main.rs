@@ -10,6 +10,7 @@ mod process;
 mod server;
 mod test;
 mod usage;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Measure the agent, and check or record what it costs
     Bench(bench::Arguments),
+    /// Run a program on other kernels, each in an emulated machine
+    Vm(vm::Arguments),
     /// Run a command that gets SIGTERM when the process that started it dies
     #[command(hide = true)]
     Tether(process::TetherArguments),
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Vm(arguments) => vm::run(&arguments),
         Verb::Tether(arguments) => process::tether(&arguments),
     };
     match done {

@@ -7,6 +7,7 @@ use crate::debian::{self, is_root};
 use crate::docker;
 use crate::process::on_path;
 use crate::server::Release;
+use crate::vm;
 
 pub(super) struct Missing {
     pub(super) what: String,
@@ -34,6 +35,7 @@ pub(super) fn missing(suite: &Suite) -> Option<Missing> {
         Need::Root => root(),
         Need::Docker => docker_engine(),
         Need::Servers => servers(),
+        Need::Machine => programs(vm::PROGRAMS),
     })
 }
 

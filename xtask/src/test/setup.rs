@@ -1,4 +1,4 @@
-//! What suites find in place: packages, jars, an engine.
+//! What suites find in place: packages, jars, kernels, an engine.
 
 use anyhow::Result;
 
@@ -9,6 +9,7 @@ use crate::debian;
 use crate::docker::{self, Engine};
 use crate::process::own_executable;
 use crate::server::Release;
+use crate::vm;
 
 /// What suites share, or have for their own time.
 pub(super) struct Prepared {
@@ -57,7 +58,7 @@ impl Prepared {
 
 /// Debian packages, where we may; what cannot be installed is found missing afterwards.
 pub(super) fn install(suites: &[&Suite]) -> Result<()> {
-    for (need, programs) in [(Need::Docker, docker::PROGRAMS)] {
+    for (need, programs) in [(Need::Docker, docker::PROGRAMS), (Need::Machine, vm::PROGRAMS)] {
         if suites.iter().any(|suite| suite.needs.contains(&need)) {
             debian::install(programs)?;
         }
@@ -65,7 +66,8 @@ pub(super) fn install(suites: &[&Suite]) -> Result<()> {
     Ok(())
 }
 
-/// Fetches jars, where a suite wants them; if none can be had, that suite goes to `outcomes`.
+/// Fetches jars and kernels, where a suite wants them; if none can be had, that suite goes to
+/// `outcomes`.
 pub(super) fn prepare(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> Prepared {
     let mut servers = Vec::new();
     for suite in suites.iter().filter(|suite| suite.needs.contains(&Need::Servers)) {
@@ -81,6 +83,15 @@ pub(super) fn prepare(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) ->
         }
         if servers.is_empty() {
             let missing = Missing { what: "no server could be fetched".into(), way_out: reason };
+            outcomes.push(Outcome::left_out(suite, missing));
+        }
+    }
+    for suite in suites.iter().filter(|suite| suite.needs.contains(&Need::Machine)) {
+        if let Err(error) = vm::fetch() {
+            let missing = Missing {
+                what: "no kernel could be fetched".into(),
+                way_out: format!("{error:#}"),
+            };
             outcomes.push(Outcome::left_out(suite, missing));
         }
     }
