@@ -1,7 +1,9 @@
 //! Every chore of this repository: `cargo xtask <verb>`.
 
 mod agent;
+mod artifact;
 mod bench;
+mod debian;
 mod demo;
 mod docker;
 mod ebpf;
@@ -9,6 +11,7 @@ mod process;
 mod server;
 mod test;
 mod usage;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -34,6 +37,8 @@ enum Verb {
     Bench(bench::Arguments),
     /// Build the kernel programs into ebpf/prebuilt
     BuildEbpf(ebpf::Arguments),
+    /// Run a program on other kernels, each in an emulated machine
+    Vm(vm::Arguments),
     /// Run a command that gets SIGTERM when the process that started it dies
     #[command(hide = true)]
     Tether(process::TetherArguments),
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::BuildEbpf(arguments) => ebpf::run(&arguments),
+        Verb::Vm(arguments) => vm::run(&arguments),
         Verb::Tether(arguments) => process::tether(&arguments),
     };
     match done {

@@ -39,7 +39,25 @@ pub(crate) fn build_release(agent: Option<&Path>) -> Result<()> {
 
 /// Where `cargo build --release` puts a program.
 pub(crate) fn release_binary(name: &str) -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    root().join(target).join("release").join(name)
+    target().join("release").join(name)
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root().join(target)
+}
+
+/// Where things lie that were fetched once: below `$SLUICE_CACHE`, or `~/.cache/sluice`.
+pub(crate) fn cache(name: &str) -> Result<PathBuf> {
+    let root = match (std::env::var_os("SLUICE_CACHE"), std::env::var_os("HOME")) {
+        (Some(named), _) => PathBuf::from(named),
+        (None, Some(home)) => PathBuf::from(home).join(".cache/sluice"),
+        (None, None) => anyhow::bail!("neither SLUICE_CACHE nor HOME is set; set one of them"),
+    };
+    let cache = root.join(name);
+    std::fs::create_dir_all(&cache).with_context(|| {
+        format!("cannot make {}; SLUICE_CACHE names another place", cache.display())
+    })?;
+    cache.canonicalize().with_context(|| format!("cannot resolve {}", cache.display()))
 }

@@ -18,12 +18,13 @@ mod release;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 pub(crate) use handle::Server;
 pub(crate) use release::{Family, Release};
 
 use crate::process::end_with_parent;
+use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -66,18 +67,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     launch::become_server(&release, &jdk, &home, arguments)
 }
 
-/// Where fetched servers lie: `$SLUICE_CACHE`, or `~/.cache/sluice`.
+/// Where fetched servers lie.
 fn cache() -> Result<PathBuf> {
-    let root = match (std::env::var_os("SLUICE_CACHE"), std::env::var_os("HOME")) {
-        (Some(named), _) => PathBuf::from(named),
-        (None, Some(home)) => PathBuf::from(home).join(".cache/sluice"),
-        (None, None) => anyhow::bail!("neither SLUICE_CACHE nor HOME is set; set one of them"),
-    };
-    let servers = root.join("servers");
-    std::fs::create_dir_all(&servers).with_context(|| {
-        format!("cannot make {}; SLUICE_CACHE names another place", servers.display())
-    })?;
-    servers.canonicalize().with_context(|| format!("cannot resolve {}", servers.display()))
+    workspace::cache("servers")
 }
 
 fn key_value(text: &str) -> Result<String, String> {

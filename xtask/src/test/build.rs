@@ -4,17 +4,15 @@
 //! and can end, and so that minutes of building are not taken for minutes of testing.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
 use super::outcome::{Outcome, Verdict, minutes};
 use super::table::{Need, Suite, Work};
-use crate::workspace;
+use crate::{artifact, workspace};
 
 pub(super) struct Built {
     tests: HashMap<String, PathBuf>,
@@ -25,20 +23,6 @@ impl Built {
     pub(super) fn test(&self, name: &str) -> Result<&PathBuf> {
         self.tests.get(name).with_context(|| format!("cargo built no test {name}"))
     }
-}
-
-/// The parts that matter of a line of `cargo --message-format json`.
-#[derive(Deserialize)]
-struct Message {
-    reason: String,
-    target: Option<Target>,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
 }
 
 pub(super) fn build(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> Result<Built> {
@@ -68,24 +52,8 @@ pub(super) fn build(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> R
 }
 
 fn cargo(arguments: &[&str], executables: &mut HashMap<String, PathBuf>) -> Result<()> {
-    let mut child = Command::new(workspace::cargo())
-        .args(arguments)
-        .args(["--message-format", "json-render-diagnostics"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo")?;
-    let output = child.stdout.take().context("standard output is piped")?;
-    for line in BufReader::new(output).lines() {
-        let line = line.context("cannot read what cargo says")?;
-        let Ok(message) = serde_json::from_str::<Message>(&line) else { continue };
-        if let ("compiler-artifact", Some(target), Some(executable)) =
-            (message.reason.as_str(), message.target, message.executable)
-            && target.kind.iter().any(|kind| kind == "test")
-        {
-            executables.insert(target.name, executable);
-        }
-    }
-    let status = child.wait().context("cannot wait for cargo")?;
-    anyhow::ensure!(status.success(), "cargo {} ended with {status}", arguments.join(" "));
+    let artifacts = artifact::build(Command::new(workspace::cargo()).args(arguments))?;
+    let tests = artifacts.into_iter().filter(|artifact| artifact.is("test"));
+    executables.extend(tests.map(|test| (test.name, test.executable)));
     Ok(())
 }

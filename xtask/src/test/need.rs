@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use super::table::{Need, SERVERS, Suite, Work};
+use crate::debian::{self, is_root};
 use crate::docker;
 use crate::process::on_path;
 use crate::server::Release;
+use crate::vm;
 
 pub(super) struct Missing {
     pub(super) what: String,
@@ -33,11 +35,8 @@ pub(super) fn missing(suite: &Suite) -> Option<Missing> {
         Need::Root => root(),
         Need::Docker => docker_engine(),
         Need::Servers => servers(),
+        Need::Machine => programs(vm::PROGRAMS),
     })
-}
-
-pub(super) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 fn root() -> Option<Missing> {
@@ -45,11 +44,13 @@ fn root() -> Option<Missing> {
 }
 
 fn docker_engine() -> Option<Missing> {
-    let absent: Vec<_> =
-        docker::PROGRAMS.iter().filter(|(name, _)| on_path(name).is_none()).collect();
+    programs(docker::PROGRAMS)
+}
+
+fn programs(programs: &[(&str, &str)]) -> Option<Missing> {
+    let absent = debian::absent(programs);
     let (name, _) = absent.first()?;
-    let mut packages: Vec<_> = absent.iter().map(|(_, package)| *package).collect();
-    packages.dedup();
+    let packages = debian::packages(&absent);
     Some(Missing::new(
         format!("no {name}"),
         format!("`cargo xtask test --all` installs {} where it may", packages.join(" and ")),

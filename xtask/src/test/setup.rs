@@ -1,15 +1,15 @@
-//! What suites find in place: packages, jars, an engine.
+//! What suites find in place: packages, jars, kernels, an engine.
 
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use super::need::{Missing, is_root, server};
+use super::need::{Missing, server};
 use super::outcome::{Outcome, Verdict};
 use super::table::{Need, SERVERS, Suite};
+use crate::debian;
 use crate::docker::{self, Engine};
-use crate::process::{on_path, own_executable};
+use crate::process::own_executable;
 use crate::server::Release;
+use crate::vm;
 
 /// What suites share, or have for their own time.
 pub(super) struct Prepared {
@@ -58,37 +58,16 @@ impl Prepared {
 
 /// Debian packages, where we may; what cannot be installed is found missing afterwards.
 pub(super) fn install(suites: &[&Suite]) -> Result<()> {
-    if !suites.iter().any(|suite| suite.needs.contains(&Need::Docker)) {
-        return Ok(());
-    }
-    let absent = docker::PROGRAMS.iter().filter(|(program, _)| on_path(program).is_none());
-    let mut packages: Vec<_> = absent.map(|(_, package)| *package).collect();
-    packages.dedup();
-    if packages.is_empty() {
-        return Ok(());
-    }
-    if !is_root() || on_path("apt-get").is_none() {
-        eprintln!("xtask: {} cannot be installed: not root, or no apt-get", packages.join(", "));
-        return Ok(());
-    }
-    eprintln!("xtask: installing {}", packages.join(", "));
-    for arguments in
-        [&["update", "-qq"][..], &["install", "-qq", "-y", "--no-install-recommends"][..]]
-    {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        if arguments[0] == "install" {
-            command.args(&packages);
-        }
-        let status = command.status().context("cannot start apt-get")?;
-        if !status.success() {
-            eprintln!("xtask: apt-get {} ended with {status}", arguments[0]);
+    for (need, programs) in [(Need::Docker, docker::PROGRAMS), (Need::Machine, vm::PROGRAMS)] {
+        if suites.iter().any(|suite| suite.needs.contains(&need)) {
+            debian::install(programs)?;
         }
     }
     Ok(())
 }
 
-/// Fetches jars, where a suite wants them; if none can be had, that suite goes to `outcomes`.
+/// Fetches jars and kernels, where a suite wants them; if none can be had, that suite goes to
+/// `outcomes`.
 pub(super) fn prepare(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> Prepared {
     let mut servers = Vec::new();
     for suite in suites.iter().filter(|suite| suite.needs.contains(&Need::Servers)) {
@@ -104,6 +83,15 @@ pub(super) fn prepare(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) ->
         }
         if servers.is_empty() {
             let missing = Missing { what: "no server could be fetched".into(), way_out: reason };
+            outcomes.push(Outcome::left_out(suite, missing));
+        }
+    }
+    for suite in suites.iter().filter(|suite| suite.needs.contains(&Need::Machine)) {
+        if let Err(error) = vm::fetch() {
+            let missing = Missing {
+                what: "no kernel could be fetched".into(),
+                way_out: format!("{error:#}"),
+            };
             outcomes.push(Outcome::left_out(suite, missing));
         }
     }

@@ -20,6 +20,8 @@ pub(super) enum Need {
     Docker,
     /// At least one of [`SERVERS`].
     Servers,
+    /// qemu, and what makes a machine for it.
+    Machine,
 }
 
 pub(super) enum Work {
@@ -112,6 +114,13 @@ pub(super) const SUITES: &[Suite] = &[
         about: "real containers under a dockerd of its own",
         minutes: 4,
         needs: &[Need::Root, Need::Docker],
+        ..BASE
+    },
+    Suite {
+        name: "vm",
+        about: "writers and file systems on Debian's 6.1 in qemu, and on the kernel that runs here",
+        needs: &[Need::Root, Need::Machine],
+        work: Work::Xtask(&["vm", "--kernel", "6.1,native"]),
         ..BASE
     },
     Suite {
