@@ -1,4 +1,7 @@
-//! The rung that every kernel has: one watch per directory, of roots and of containers.
+//! The rung that every kernel has: directories of roots and of containers are watched.
+//!
+//! Names and writes have a queue each. A busy log has a write for each line, so its queue is left
+//! alone for a while; a name that comes or goes may be gone by then, so it wakes at once.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,7 +13,7 @@ use inotify::{Event, EventMask, Inotify, WatchDescriptor, WatchMask};
 use crate::core::SourceToken;
 
 use super::open::{CONFIG_NAME, HOST_CONFIG_NAME};
-use super::rung::{Collected, Log, Refusal, Rung, RungName, Signal};
+use super::rung::{Log, Queue, Refusal, Rung, RungName, Signal};
 
 /// One read of the queue; 1 500 events of a container's log.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -20,16 +23,21 @@ const BUFFER_BYTES: usize = 256 << 10;
 const READS_MAX: usize = 16;
 
 pub(super) struct InotifyRung {
-    inotify: Inotify,
+    names: Inotify,
+    writes: Inotify,
     buffer: Vec<u8>,
-    /// By the number that the kernel gives the watch: one per inode, however many paths lead to
-    /// it.
+    /// By the number that the kernel gives the watch for names: one per inode, however many paths
+    /// lead to it.
     watches: HashMap<i32, Watch>,
+    /// That number by the one of the watch for writes.
+    by_writes: HashMap<i32, i32>,
     by_path: HashMap<PathBuf, i32>,
 }
 
 struct Watch {
-    descriptor: WatchDescriptor,
+    names: WatchDescriptor,
+    /// Nobody writes into a root.
+    writes: Option<WatchDescriptor>,
     path: PathBuf,
     kind: Kind,
     /// More than one path led to it.
@@ -55,9 +63,11 @@ struct Follower {
 impl InotifyRung {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
-            inotify: Inotify::init()?,
+            names: Inotify::init()?,
+            writes: Inotify::init()?,
             buffer: vec![0; BUFFER_BYTES],
             watches: HashMap::new(),
+            by_writes: HashMap::new(),
             by_path: HashMap::new(),
         })
     }
@@ -87,20 +97,30 @@ impl InotifyRung {
             self.raise(number, path, kind);
             return Ok(number);
         }
-        let descriptor = self
-            .inotify
-            .watches()
-            .add(path, mask(kind))
-            .map_err(|source| Refusal::of(path, source))?;
-        let number = descriptor.get_watch_descriptor_id();
+        let refusal = |source| Refusal::of(path, source);
+        let names = self.names.watches().add(path, NAMES).map_err(refusal)?;
+        let number = names.get_watch_descriptor_id();
+        let mut writes = None;
+        if kind != Kind::Root {
+            let added = self.writes.watches().add(path, WRITES);
+            if added.is_err() && !self.watches.contains_key(&number) {
+                let _ = self.names.watches().remove(names.clone());
+            }
+            writes = Some(added.map_err(refusal)?);
+        }
+        if let Some(writes) = &writes {
+            self.by_writes.insert(writes.get_watch_descriptor_id(), number);
+        }
         self.by_path.insert(path.to_owned(), number);
         let watch = self.watches.entry(number).or_insert_with(|| Watch {
-            descriptor,
+            names,
+            writes: None,
             path: path.to_owned(),
             kind,
             aliased: false,
             followers: Vec::new(),
         });
+        watch.writes = writes.or(watch.writes.take());
         watch.aliased |= watch.path != path;
         self.raise(number, path, kind);
         Ok(number)
@@ -122,10 +142,7 @@ impl InotifyRung {
         if self.watches.get(&number).is_none_or(needed) {
             return;
         }
-        if let Some(watch) = self.forget(number) {
-            // It may have ended by itself with its directory.
-            let _ = self.inotify.watches().remove(watch.descriptor);
-        }
+        self.forget(number);
     }
 
     fn forget(&mut self, number: i32) -> Option<Watch> {
@@ -136,13 +153,17 @@ impl InotifyRung {
         if watch.aliased {
             self.by_path.retain(|_, held| *held != number);
         }
+        // They may have ended by themselves with their directory.
+        let _ = self.names.watches().remove(watch.names.clone());
+        if let Some(writes) = &watch.writes {
+            self.by_writes.remove(&writes.get_watch_descriptor_id());
+            let _ = self.writes.watches().remove(writes.clone());
+        }
         Some(watch)
     }
 
     fn ended(&mut self, number: i32, signals: &mut Vec<Signal>) {
         let Some(watch) = self.forget(number) else { return };
-        // Still there after a move; gone with its directory otherwise.
-        let _ = self.inotify.watches().remove(watch.descriptor);
         for follower in &watch.followers {
             signals.push(Signal::Dropped { source: follower.source });
         }
@@ -175,31 +196,49 @@ impl Rung for InotifyRung {
         self.release(number);
     }
 
-    fn wait_on(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
+    fn wait_on(&self, queue: Queue) -> BorrowedFd<'_> {
+        match queue {
+            Queue::Names => self.names.as_fd(),
+            Queue::Writes => self.writes.as_fd(),
+        }
     }
 
-    fn collect(&mut self, signals: &mut Vec<Signal>) -> Collected {
+    fn collect(&mut self, queue: Queue, signals: &mut Vec<Signal>) -> bool {
         let mut ended = Vec::new();
-        let mut collected = Collected { busy: false, more: true };
+        let mut found = false;
+        let inotify = match queue {
+            Queue::Names => &mut self.names,
+            Queue::Writes => &mut self.writes,
+        };
         for _ in 0..READS_MAX {
-            match self.inotify.read_events(&mut self.buffer) {
+            match inotify.read_events(&mut self.buffer) {
                 Ok(events) => {
+                    found = true;
                     for event in events {
-                        collected.busy |= is_log_write(&event);
-                        translate(&self.watches, &event, signals, &mut ended);
+                        if event.mask.contains(EventMask::Q_OVERFLOW) {
+                            signals.push(lost(queue));
+                            continue;
+                        }
+                        let number = event.wd.get_watch_descriptor_id();
+                        let number = match queue {
+                            Queue::Names => Some(&number),
+                            Queue::Writes => self.by_writes.get(&number),
+                        };
+                        let Some(number) = number else { continue };
+                        let Some(watch) = self.watches.get(number) else { continue };
+                        if !event.mask.intersects(ENDS) {
+                            translate(watch, &event, signals);
+                        } else if queue == Queue::Names {
+                            ended.push(*number);
+                        }
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    collected.more = false;
-                    break;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
                     // Nothing that inotify(7) names can happen here; the sweep finds what it hid.
                     tracing::warn!(%error, "cannot read inotify events");
-                    signals.push(Signal::Lost);
-                    collected.more = false;
+                    signals.push(lost(queue));
                     break;
                 }
             }
@@ -207,50 +246,35 @@ impl Rung for InotifyRung {
         for number in ended {
             self.ended(number, signals);
         }
-        collected
+        found
     }
 }
 
-/// Also of a log that nobody follows: it must not wake us for each line. What the engine does to
-/// its other files is rare, and a container that comes is not to wait for a tick.
-fn is_log_write(event: &Event<&std::ffi::OsStr>) -> bool {
-    let is_log = |name: &&std::ffi::OsStr| name.to_str().is_some_and(|name| name.contains(".log"));
-    event.mask.contains(EventMask::MODIFY) && event.name.as_ref().is_some_and(is_log)
+/// How a watch says that it has ended. After a move the path means something else or nothing. Both
+/// watches of a directory say so; that for names is believed, since names that came before are to
+/// be heard first.
+const ENDS: EventMask = EventMask::IGNORED.union(EventMask::UNMOUNT).union(EventMask::MOVE_SELF);
+
+const NAMES: WatchMask = WatchMask::CREATE
+    .union(WatchMask::MOVE)
+    .union(WatchMask::DELETE)
+    .union(WatchMask::DELETE_SELF)
+    .union(WatchMask::MOVE_SELF)
+    .union(DIRECTORY);
+
+/// Without EXCL_UNLINK: a file that is deleted while it is written still has news.
+const WRITES: WatchMask = WatchMask::MODIFY.union(WatchMask::CLOSE_WRITE).union(DIRECTORY);
+
+const DIRECTORY: WatchMask = WatchMask::ONLYDIR.union(WatchMask::DONT_FOLLOW);
+
+fn lost(queue: Queue) -> Signal {
+    match queue {
+        Queue::Names => Signal::NamesLost,
+        Queue::Writes => Signal::WritesLost,
+    }
 }
 
-fn mask(kind: Kind) -> WatchMask {
-    let both = WatchMask::CREATE
-        | WatchMask::MOVED_TO
-        | WatchMask::MOVED_FROM
-        | WatchMask::DELETE
-        | WatchMask::DELETE_SELF
-        | WatchMask::MOVE_SELF
-        | WatchMask::ONLYDIR
-        | WatchMask::DONT_FOLLOW;
-    match kind {
-        Kind::Root => both,
-        // Without EXCL_UNLINK: a file that is deleted while it is written still has news.
-        Kind::Container | Kind::Followed => both | WatchMask::MODIFY | WatchMask::CLOSE_WRITE,
-    }
-}
-
-fn translate(
-    watches: &HashMap<i32, Watch>,
-    event: &Event<&std::ffi::OsStr>,
-    signals: &mut Vec<Signal>,
-    ended: &mut Vec<i32>,
-) {
-    if event.mask.contains(EventMask::Q_OVERFLOW) {
-        signals.push(Signal::Lost);
-        return;
-    }
-    let number = event.wd.get_watch_descriptor_id();
-    let Some(watch) = watches.get(&number) else { return };
-    if event.mask.intersects(EventMask::IGNORED | EventMask::UNMOUNT | EventMask::MOVE_SELF) {
-        // After a move the path means something else or nothing.
-        ended.push(number);
-        return;
-    }
+fn translate(watch: &Watch, event: &Event<&std::ffi::OsStr>, signals: &mut Vec<Signal>) {
     // Names of the runtime's files are ASCII; others are nothing to us.
     let Some(name) = event.name.and_then(|name| name.to_str()) else { return };
     let came = event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO);

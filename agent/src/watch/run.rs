@@ -14,7 +14,7 @@ use super::announce::Announcer;
 use super::inotify::InotifyRung;
 use super::mounts::Mounts;
 use super::roots::Roots;
-use super::rung::{Log, Refusal, Rung, RungName, Signal};
+use super::rung::{Log, Queue, Refusal, Rung, RungName, Signal};
 use super::sweep::{
     Changed, Entry, Finding, Gathered, POLLED_LOOKS_PER_SECOND_MAX, PROVEN_LOOKS_PER_SECOND_MAX,
     Sweep,
@@ -38,7 +38,7 @@ pub(super) enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Next {
     pub(super) wake_ns: u64,
-    /// There was news: let more of it gather until `wake_ns`.
+    /// Something was written: let more of it gather until `wake_ns`.
     pub(super) busy: bool,
     pub(super) ended: bool,
 }
@@ -56,6 +56,8 @@ pub(super) struct Loop {
     roots: Roots,
     suspects: Vec<(u64, Finding)>,
     rescan_ns: u64,
+    /// Writes are not looked for before.
+    writes_ns: u64,
     limit_reported: bool,
     signals: Vec<Signal>,
     /// Sources with news in the present drain.
@@ -80,6 +82,7 @@ impl Loop {
             roots: Roots::new(listeners.sighting, counters.clone()),
             suspects: Vec::new(),
             rescan_ns: 0,
+            writes_ns: 0,
             limit_reported: false,
             signals: Vec::new(),
             gathered: Vec::new(),
@@ -111,14 +114,17 @@ impl Loop {
     pub(super) fn step(&mut self, now: Now) -> Next {
         // Commands first: signals of what was just followed are not passed over.
         let ended = self.obey(now);
-        let busy = self.drain(now);
+        self.drain(now);
         self.sweep(now);
         if now.mono_ns >= self.rescan_ns {
             self.rescan(now);
         }
         self.settle(now);
         self.count();
-        Next { wake_ns: self.next_wake_ns(now, busy), busy, ended }
+        let busy = self.writes_ns > now.mono_ns;
+        // While busy also the sweep waits for the tick, so that wake-ups stay bounded.
+        let wake_ns = if busy { self.writes_ns } else { self.next_wake_ns() };
+        Next { wake_ns, busy, ended }
     }
 
     fn wait(&self, next: Next, bell: &OwnedFd) {
@@ -126,17 +132,18 @@ impl Loop {
         let timeout =
             Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let mut fds = vec![PollFd::new(bell, PollFlags::IN)];
-        if let Some(rung) = &self.inotify
-            && !next.busy
-        {
-            fds.push(PollFd::from_borrowed_fd(rung.wait_on(), PollFlags::IN));
+        if let Some(rung) = &self.inotify {
+            fds.push(PollFd::from_borrowed_fd(rung.wait_on(Queue::Names), PollFlags::IN));
+            if !next.busy {
+                fds.push(PollFd::from_borrowed_fd(rung.wait_on(Queue::Writes), PollFlags::IN));
+            }
         }
         // Interrupted or not: the next step looks for itself.
         let _ = poll(&mut fds, Some(&timeout));
         let _ = rustix::io::read(bell.as_fd(), &mut [0_u8; 8]);
     }
 
-    fn next_wake_ns(&self, now: Now, busy: bool) -> u64 {
+    fn next_wake_ns(&self) -> u64 {
         let mut wake = self.rescan_ns;
         for sweep in [&self.proven, &self.polled] {
             wake = wake.min(sweep.next_wake_ns().unwrap_or(u64::MAX));
@@ -144,9 +151,7 @@ impl Loop {
         if let Some((at, _)) = self.suspects.first() {
             wake = wake.min(*at);
         }
-        let busy_tick = now.after(self.settings.busy_tick);
-        // While busy also the sweep waits for the tick, so that wake-ups stay bounded.
-        if busy { busy_tick } else { wake }
+        wake
     }
 
     fn obey(&mut self, now: Now) -> bool {
@@ -226,18 +231,19 @@ impl Loop {
         }
     }
 
-    /// True if more will follow soon.
-    fn drain(&mut self, now: Now) -> bool {
-        let Some(rung) = &mut self.inotify else { return false };
+    fn drain(&mut self, now: Now) {
+        let Some(rung) = &mut self.inotify else { return };
         let mut signals = std::mem::take(&mut self.signals);
-        // What one call leaves is taken at the next tick.
-        let collected = rung.collect(&mut signals);
+        // Writes first: that a file was made is in the other queue before the first write to it.
+        if now.mono_ns >= self.writes_ns && rung.collect(Queue::Writes, &mut signals) {
+            self.writes_ns = now.after(self.settings.busy_tick);
+        }
+        rung.collect(Queue::Names, &mut signals);
         for signal in signals.drain(..) {
             self.hear(signal, now);
         }
         self.signals = signals;
         self.tell();
-        collected.busy || collected.more
     }
 
     /// Passes on what was gathered: once per source and drain, also if its worker looks meanwhile.
@@ -284,11 +290,17 @@ impl Loop {
             }
             Signal::RootWent { root } => self.roots.root_went(&root),
             Signal::FileCame { dir, name } => self.roots.file_came(&dir, &name),
-            Signal::Lost => self.lost(now),
+            Signal::NamesLost => self.lost(now),
+            Signal::WritesLost => {
+                self.counters.overflows.inc();
+                for entry in self.proven.entries() {
+                    self.announcer.announce(&entry.mark, false, RungName::Inotify);
+                }
+            }
         }
     }
 
-    /// The kernel's queue overflowed: any source may have news, any container may have come.
+    /// The kernel's queue of names overflowed: any source may have news, any container may have come.
     fn lost(&mut self, now: Now) {
         self.counters.overflows.inc();
         for entry in self.proven.entries() {

@@ -40,19 +40,20 @@ pub(super) trait Rung {
 
     fn unfollow(&mut self, log: &Log);
 
-    /// Readable when there are signals.
-    fn wait_on(&self) -> BorrowedFd<'_>;
+    /// Readable when there are signals of this kind.
+    fn wait_on(&self, queue: Queue) -> BorrowedFd<'_>;
 
-    /// Moves what was signalled since the last call into `signals`, without blocking.
-    fn collect(&mut self, signals: &mut Vec<Signal>) -> Collected;
+    /// Moves what was signalled since the last call into `signals`, without blocking and up to a
+    /// bound. False if there was nothing.
+    fn collect(&mut self, queue: Queue, signals: &mut Vec<Signal>) -> bool;
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Collected {
-    /// Someone writes, and more will follow: to be asked again at the next tick and not before.
-    pub(super) busy: bool,
-    /// There is more than one call may take.
-    pub(super) more: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// A name came, went or changed: rare, and soon too late.
+    Names,
+    /// Something was written; more will follow.
+    Writes,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -113,5 +114,7 @@ pub(super) enum Signal {
         name: String,
     },
     /// Signals were lost: everything may have news.
-    Lost,
+    NamesLost,
+    /// The same, but every name that came or went was or will be told.
+    WritesLost,
 }

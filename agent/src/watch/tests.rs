@@ -7,11 +7,14 @@ use std::time::Instant;
 use crate::core::Now;
 
 use super::inotify::InotifyRung;
-use super::rung::{Refusal, Rung, Signal};
+use super::rung::{Queue, Refusal, Rung, Signal};
 use super::*;
 
 const ID: &str = "451ea1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
 const OTHER: &str = "0000a1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
+
+/// After it the writes that gathered are told.
+const TICK: Duration = Duration::from_millis(100);
 
 fn log_name(id: &str) -> String {
     format!("{id}-json.log")
@@ -73,7 +76,7 @@ impl Heard {
 fn quiet_settings(roots: Vec<PathBuf>) -> WatchSettings {
     // The floor stays out of the way, so that what is seen was signalled.
     let never = Duration::from_hours(1);
-    WatchSettings { roots, sweep_interval: never, rescan_interval: never, ..Default::default() }
+    WatchSettings { roots, sweep_interval: never, rescan_interval: never, busy_tick: TICK }
 }
 
 /// A loop that a test drives step by step.
@@ -196,23 +199,23 @@ fn rotated_files_are_opened_once_and_not_when_followed() {
     fs::create_dir(&dir).unwrap();
     let path = dir.join(log_name(ID));
     append(&path, "1\n");
-    driven.step_after(Duration::from_millis(5));
+    driven.step_after(TICK);
     fs::rename(&path, dir.join(log_name(ID) + ".1")).unwrap();
     append(&path, "2\n");
     append(&dir.join(log_name(ID) + ".2.gz"), "packed");
-    driven.step_after(Duration::from_millis(5));
-    driven.step_after(Duration::from_millis(5));
+    driven.step_after(TICK);
+    driven.step_after(TICK);
     let names = |driven: &Driven| -> Vec<String> {
         let sightings = driven.heard.sightings.try_iter();
         sightings.flat_map(|sighting| sighting.opened).map(|(name, _)| name).collect()
     };
     assert_eq!(names(&driven), [log_name(ID), log_name(ID)], "the first and its successor");
     driven.follow(1, &dir, ID);
-    driven.step_after(Duration::from_millis(5));
+    driven.step_after(TICK);
     fs::rename(&path, dir.join(log_name(ID) + ".1")).unwrap();
     append(&path, "3\n");
     describe(&dir, "{}");
-    driven.step_after(Duration::from_millis(5));
+    driven.step_after(TICK);
     assert!(names(&driven).is_empty());
 }
 
@@ -227,7 +230,7 @@ fn old_containers_are_watched_and_not_opened() {
     driven.step_after(Duration::ZERO);
     assert_eq!(driven.heard.sightings.try_iter().count(), 0, "an empty directory is nothing");
     describe(&dir, "{}");
-    driven.step_after(Duration::from_millis(5));
+    driven.step_after(TICK);
     let sightings: Vec<Sighting> = driven.heard.sightings.try_iter().collect();
     assert!(!sightings.is_empty(), "a change of state is a hint");
     assert!(sightings.iter().all(|sighting| sighting.id == ID && sighting.opened.is_empty()));
@@ -292,9 +295,9 @@ fn without_a_watch_the_sweep_alone_gives_news() {
     // The rescan finds that it can be watched now.
     driven.step_after(Duration::from_mins(1));
     driven.announcer.seen(SourceToken(1));
-    driven.step_after(Duration::from_millis(5));
+    driven.step_after(TICK);
     append(&dir.join(log_name(ID)), "c\n");
-    assert_eq!(driven.step_after(Duration::from_millis(5)), [news(1, false)]);
+    assert_eq!(driven.step_after(TICK), [news(1, false)]);
 }
 
 #[test]
@@ -315,7 +318,7 @@ fn lost_signals_are_answered_by_looking_at_everything() {
     let third = OTHER.replace("0000", "1111");
     fs::create_dir(root.path().join(&third)).unwrap();
     describe(&root.path().join(&third), "{}");
-    driven.watch.hear(Signal::Lost, driven.now);
+    driven.watch.hear(Signal::NamesLost, driven.now);
     assert_eq!(driven.heard.news.try_iter().collect::<Vec<_>>(), [news(1, true)]);
     let sightings: Vec<Sighting> = driven.heard.sightings.try_iter().collect();
     assert!(sightings.iter().any(|seen| seen.id == OTHER && seen.opened.len() == 1));
@@ -342,8 +345,8 @@ fn a_full_kernel_queue_says_that_it_lost_signals() {
         files[number % 2].write_all(b"x").unwrap();
     }
     let mut signals = Vec::new();
-    while rung.collect(&mut signals).more {}
-    assert_eq!(signals.iter().filter(|signal| **signal == Signal::Lost).count(), 1);
+    while rung.collect(Queue::Writes, &mut signals) {}
+    assert_eq!(signals.iter().filter(|signal| **signal == Signal::WritesLost).count(), 1);
     assert!(signals.len() > limit / 2);
 }
 
@@ -379,10 +382,37 @@ fn a_busy_log_does_not_wake_the_watcher_for_each_write() {
         told += heard.news.try_iter().count();
         watcher.seen(SourceToken(1));
     }
-    let ticks = begin.elapsed().as_millis() as u64 / 5 + 3;
+    let ticks = (begin.elapsed().as_millis() / TICK.as_millis()) as u64 + 3;
     let woken = watcher.counters().wakeups.get() - before;
     assert!(woken <= ticks, "{woken} wake-ups in {ticks} ticks");
     assert!(told as u64 <= ticks && told > 2, "{told} news in {ticks} ticks");
+}
+
+#[test]
+fn names_do_not_wait_for_the_writes_that_gather() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join(ID);
+    fs::create_dir(&dir).unwrap();
+    let path = dir.join(log_name(ID));
+    let mut log = File::create(&path).unwrap();
+    let mut driven = Driven::new(quiet_settings(Vec::new()));
+    driven.follow(1, &dir, ID);
+    driven.step_after(Duration::ZERO);
+    let soon = TICK / 10;
+    let mut check = |what: &str, wait, expect: &[News]| {
+        driven.announcer.seen(SourceToken(1));
+        assert_eq!(driven.step_after(wait), expect, "{what}");
+    };
+    log.write_all(b"a\n").unwrap();
+    check("the first write", soon, &[news(1, false)]);
+    log.write_all(b"b\n").unwrap();
+    check("the second", soon, &[]);
+    fs::rename(&path, dir.join(log_name(ID) + ".1")).unwrap();
+    check("a name", soon, &[news(1, true)]);
+    check("the second, gathered", TICK, &[news(1, false)]);
+    check("nothing", TICK, &[]);
+    log.write_all(b"c\n").unwrap();
+    check("the first after a quiet time", Duration::ZERO, &[news(1, false)]);
 }
 
 #[test]
@@ -401,13 +431,13 @@ fn the_same_directory_by_two_paths_is_one_watch() {
     driven.announcer.seen(SourceToken(1));
     driven.announcer.seen(SourceToken(2));
     append(&dir.join(log_name(ID)), "a\n");
-    assert_eq!(driven.step_after(Duration::from_millis(5)), [news(1, true), news(2, true)]);
+    assert_eq!(driven.step_after(TICK), [news(1, true), news(2, true)]);
     driven.commands.send(Command::Unfollow(SourceToken(1))).unwrap();
     driven.commands.send(Command::Unfollow(SourceToken(2))).unwrap();
-    driven.step_after(Duration::from_millis(5));
+    driven.step_after(TICK);
     assert_eq!(driven.counters.watches.get(), 2, "a container's directory stays watched");
     fs::remove_dir_all(&dir).unwrap();
-    driven.step_after(Duration::from_millis(5));
-    driven.step_after(Duration::from_millis(5));
+    driven.step_after(TICK);
+    driven.step_after(TICK);
     assert_eq!(driven.counters.watches.get(), 1);
 }
