@@ -28,7 +28,8 @@ pub(super) struct ErrorText {
 pub(super) struct Item {
     /// 0 if there was none.
     pub(super) status: u16,
-    pub(super) error: ErrorText,
+    /// Rare, and there is an item for each document.
+    pub(super) error: Option<Box<ErrorText>>,
 }
 
 /// Why an answer with status 200 is not believed.
@@ -140,7 +141,7 @@ pub(super) fn items(answer: &HttpAnswer, sent: usize) -> Result<Vec<Item>, Untru
         items: Option<Vec<Entry<'a>>>,
     }
     if all_created(&answer.body, sent) {
-        return Ok(vec![Item { status: 201, error: ErrorText::default() }; sent]);
+        return Ok(vec![Item { status: 201, error: None }; sent]);
     }
     let bulk: Bulk<'_> = serde_json::from_slice(&answer.body)
         .map_err(|error| Untrusted::NotParsed(describe(answer, &error)))?;
@@ -154,7 +155,7 @@ pub(super) fn items(answer: &HttpAnswer, sent: usize) -> Result<Vec<Item>, Untru
             200..=299 if error.is_some() => 0,
             other => other,
         },
-        error: error.map(|it: &RawValue| ErrorText::parse(it.get())).unwrap_or_default(),
+        error: error.map(|it: &RawValue| Box::new(ErrorText::parse(it.get()))),
     };
     Ok(items.into_iter().map(item).collect())
 }

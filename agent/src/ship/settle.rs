@@ -117,6 +117,7 @@ impl Shipper {
             Sorted { taken: vec![false; job.batch.indices.len()], ..Sorted::default() };
         for (number, Item { status, error }) in task.documents.iter().copied().zip(items) {
             let document = job.batch.documents[number as usize];
+            let error = error.map(|it| *it).unwrap_or_default();
             match verdict::of_item(status, &error) {
                 Verdict::Acked => {
                     job.settle(number, Outcome::Acked);
