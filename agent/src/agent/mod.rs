@@ -43,8 +43,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// How often positions are written although nothing waits for it.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Threads of the runtime: they only wait and pass on.
-const RUNTIME_THREADS: usize = 2;
+/// Threads of the runtime. It only waits and passes on, and what blocks has threads of its own; a
+/// second one would have to be woken for each step of a request, which costs more than the step.
+const RUNTIME_THREADS: usize = 1;
 
 /// How often the end looks whether the workers have ended.
 const END_LOOK: Duration = Duration::from_millis(5);

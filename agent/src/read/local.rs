@@ -144,7 +144,7 @@ impl LocalFiles {
 }
 
 fn with_stat(handle: &Shared, bytes: usize, asked: usize) -> io::Result<ReadDone> {
-    let stat = if bytes < asked { Some(handle.stat()?) } else { None };
+    let stat = if bytes < asked || handle.archive.is_none() { Some(handle.stat()?) } else { None };
     Ok(ReadDone { bytes, stat })
 }
 

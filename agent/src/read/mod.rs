@@ -70,7 +70,8 @@ pub enum ReadStart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadDone {
     pub bytes: usize,
-    /// Taken after the read whenever it gave less than was asked for.
+    /// Taken after the read: always where it gave less than was asked for, and of a plain file
+    /// also where it gave all of it. How much more is there decides how far ahead is reserved.
     pub stat: Option<Stat>,
 }
 

@@ -10,7 +10,9 @@ use super::source::{Source, fingerprint};
 use super::step::Worker;
 use super::{Output, source::Place};
 use crate::checkpoint::Entry;
-use crate::core::limits::{CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_BYTES_MAX};
+use crate::core::limits::{
+    CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_AHEAD_TURNS, RESERVE_BYTES_MAX,
+};
 use crate::core::{LossReason, SourceToken, Stream};
 use crate::decode::Flow;
 use crate::encode::{Slice, Tail};
@@ -107,7 +109,8 @@ impl<F: Files> Worker<F> {
         let file = &source.files[index];
         if let (Some(stat), false) = (done.stat, file.is_archive) {
             source.size_seen = stat.size;
-            if stat.size < source.offset {
+            // Bytes in hand are delivered though the file was cut since.
+            if stat.size < source.offset && done.bytes < buffer.len() {
                 self.truncated(token, stat.size, outputs);
                 return;
             }
@@ -357,7 +360,9 @@ impl<F: Files> Worker<F> {
         let Some(born) = &mut source.files[index].born else { return };
         if end > born.record.reserved {
             let known = size.max(end).min(end + RESERVE_BYTES_MAX);
-            born.record.reserved = known + RESERVE_AHEAD_BYTES;
+            // A full chunk tells nothing of how fast the log is written.
+            let turns = if bytes < CHUNK_BYTES { RESERVE_AHEAD_TURNS } else { 1 };
+            born.record.reserved = known + RESERVE_AHEAD_BYTES.max(bytes as u64 * turns);
             self.needs_commit(token);
         }
     }
