@@ -199,7 +199,8 @@ impl SimFiles {
         let start = (offset as usize).min(bytes.len());
         let count = (bytes.len() - start).min(buffer.len());
         buffer[..count].copy_from_slice(&bytes[start..start + count]);
-        let stat = (count < buffer.len()).then(|| disk.stat(handle.inode));
+        let is_short = count < buffer.len();
+        let stat = (is_short || !handle.is_archive).then(|| disk.stat(handle.inode));
         ReadDone { bytes: count, stat }
     }
 }
