@@ -1,0 +1,90 @@
+//! The header of a block with a code of its own (RFC 1951, 3.2.7).
+
+use crate::bits::Bits;
+use crate::code::Code;
+use crate::huffman;
+use crate::symbols::{DISTANCES, LITERALS_AND_LENGTHS};
+
+/// Symbols of the code in which the lengths of the codes are written.
+const SYMBOLS: usize = 19;
+const CODE_BITS_MAX: usize = 7;
+/// The order in which their own lengths are written, rarest last.
+const ORDER: [u8; SYMBOLS] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+
+/// No header is longer: its first bits, the lengths of the 19 codes, and for each length of the two
+/// codes at most the longest code with the most extra bits.
+pub(crate) const HEADER_BYTES_MAX: usize =
+    (3 + 14 + SYMBOLS * 3 + (LITERALS_AND_LENGTHS + DISTANCES) * (CODE_BITS_MAX + 7)).div_ceil(8);
+
+/// One or several lengths at once.
+#[derive(Clone, Copy)]
+struct Run {
+    symbol: u8,
+    extra: u8,
+}
+
+/// Opens a block, which is not the last, with this code.
+pub(crate) fn write(code: &Code, bits: &mut Bits) {
+    let mut all = [0; LITERALS_AND_LENGTHS + DISTANCES];
+    // Every symbol has a code here, so none can be left off at the end.
+    all[..LITERALS_AND_LENGTHS].copy_from_slice(&code.literal_and_length_bits);
+    all[LITERALS_AND_LENGTHS..].copy_from_slice(&code.distance_bits);
+    let mut runs = [Run { symbol: 0, extra: 0 }; LITERALS_AND_LENGTHS + DISTANCES];
+    let runs = shorten(&all, &mut runs);
+    let mut counts = [0; SYMBOLS];
+    for run in runs {
+        counts[usize::from(run.symbol)] += 1;
+    }
+    let mut lengths = [0; SYMBOLS];
+    huffman::lengths(&counts, CODE_BITS_MAX, &mut lengths);
+    let mut codes = [0; SYMBOLS];
+    huffman::codes(&lengths, &mut codes);
+    let written = ORDER.iter().rposition(|&symbol| lengths[usize::from(symbol)] > 0);
+    let written = written.map_or(4, |last| (last + 1).max(4));
+
+    bits.put(0b100, 3);
+    bits.put(LITERALS_AND_LENGTHS as u64 - 257, 5);
+    bits.put(DISTANCES as u64 - 1, 5);
+    bits.put(written as u64 - 4, 4);
+    bits.flush();
+    for &symbol in &ORDER[..written] {
+        bits.put(u64::from(lengths[usize::from(symbol)]), 3);
+        bits.flush();
+    }
+    for run in runs {
+        let symbol = usize::from(run.symbol);
+        bits.put(u64::from(codes[symbol]), u32::from(lengths[symbol]));
+        bits.put(u64::from(run.extra), extra_bits(run.symbol));
+        bits.flush();
+    }
+}
+
+fn extra_bits(symbol: u8) -> u32 {
+    match symbol {
+        16 => 2,
+        17 => 3,
+        18 => 7,
+        _ => 0,
+    }
+}
+
+/// Repeated lengths as runs. Zeros do not occur: every symbol has a code.
+fn shorten<'a>(lengths: &[u8], runs: &'a mut [Run]) -> &'a [Run] {
+    let mut len = 0;
+    let mut rest = lengths;
+    let mut last = 0;
+    while let Some(&length) = rest.first() {
+        debug_assert!(length > 0);
+        let same = rest.iter().take(6).take_while(|&&other| other == length).count();
+        let taken = if length == last && same >= 3 { same } else { 1 };
+        runs[len] = if taken > 1 {
+            Run { symbol: 16, extra: taken as u8 - 3 }
+        } else {
+            Run { symbol: length, extra: 0 }
+        };
+        len += 1;
+        last = length;
+        rest = &rest[taken..];
+    }
+    &runs[..len]
+}
