@@ -4,7 +4,7 @@ use inotify::Inotify;
 
 use crate::core::Finding;
 
-/// A directory of a container takes one watch, and nodes have had up to a few thousand.
+/// A directory of a container takes two watches, and nodes have had up to a few thousand.
 const WATCHES_WANTED: u64 = 16_384;
 
 /// Whether inotify can be had, and how much of it.
