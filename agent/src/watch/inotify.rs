@@ -262,7 +262,7 @@ const NAMES: WatchMask = WatchMask::CREATE
     .union(WatchMask::MOVE_SELF)
     .union(DIRECTORY);
 
-/// Without EXCL_UNLINK: a file that is deleted while it is written still has news.
+/// Without `EXCL_UNLINK`: a file that is deleted while it is written still has news.
 const WRITES: WatchMask = WatchMask::MODIFY.union(WatchMask::CLOSE_WRITE).union(DIRECTORY);
 
 const DIRECTORY: WatchMask = WatchMask::ONLYDIR.union(WatchMask::DONT_FOLLOW);
