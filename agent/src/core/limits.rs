@@ -29,9 +29,9 @@ pub const CARRY_BYTES_MAX: usize = 16 << 20;
 /// a slow trickle does not need a commit for each line.
 pub const RESERVE_AHEAD_BYTES: u64 = 1 << 20;
 
-/// The same in turns like the present one, for a log that is written fast: it has 20 turns a
+/// The same in turns like the present one, for a log that is written fast: it has 10 turns a
 /// second, so this is most of a second, after which there is a commit anyway.
-pub const RESERVE_AHEAD_TURNS: u64 = 16;
+pub const RESERVE_AHEAD_TURNS: u64 = 8;
 
 /// How far ahead of the position the store is told that ids may have been sent, in a drain.
 pub const RESERVE_BYTES_MAX: u64 = 256 << 20;

@@ -99,7 +99,7 @@ impl Default for WatchSettings {
             sweep_interval: Duration::from_secs(2),
             rescan_interval: Duration::from_secs(5),
             // A wake-up of the watcher and one of a worker are 0.1 ms of processor in a virtual
-            // machine; 20 a second are 0.2 % of a core.
+            // machine; 10 a second are 0.1 % of a core.
             busy_tick: Duration::from_millis(100),
         }
     }

@@ -22,8 +22,9 @@ use super::sweep::{
 use super::{Counters, Listeners, WatchSettings};
 
 /// How long a signal may still come after the sweep saw a change. `write` makes the new size
-/// visible page by page and signals at its end, which throttling may put off.
-const SIGNAL_GRACE: Duration = Duration::from_millis(100);
+/// visible page by page and signals at its end, which throttling may put off; and writes
+/// are looked at once per tick, so this is two of them.
+const SIGNAL_GRACE: Duration = Duration::from_millis(200);
 
 /// Changes that wait for their signal. Beyond it they are announced and not counted as missed.
 const SUSPECTS_MAX: usize = 1_024;

@@ -261,12 +261,12 @@ fn the_sweep_finds_and_counts_what_no_signal_announced() {
     driven.watch.deafen(SourceToken(1));
     append(&path, "c\n");
     assert!(driven.step_after(Duration::from_secs(2)).is_empty(), "its signal may yet come");
-    assert_eq!(driven.step_after(Duration::from_millis(100)), [news(1, false)]);
+    assert_eq!(driven.step_after(Duration::from_millis(200)), [news(1, false)]);
     assert_eq!(driven.missed(), 1);
     driven.announcer.seen(SourceToken(1));
     File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     driven.step_after(Duration::from_secs(2));
-    assert_eq!(driven.step_after(Duration::from_millis(100)), [news(1, false)]);
+    assert_eq!(driven.step_after(Duration::from_millis(200)), [news(1, false)]);
     assert_eq!(driven.missed(), 1, "a changed time is looked into and proves nothing");
 }
 
