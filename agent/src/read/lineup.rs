@@ -98,7 +98,22 @@ pub enum Look<Handle> {
     },
     /// It did not stand still, or a file of it cannot be had yet: to be repeated in a moment, with
     /// what was opened.
-    Unfinished { held: Vec<Seen<Handle>> },
+    Unfinished { held: Vec<Seen<Handle>>, stood_still: bool },
+}
+
+/// What is worth another look.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Names that change all the time.
+    pub with_names: bool,
+    /// Files that cannot be had yet.
+    pub with_files: bool,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { with_names: true, with_files: true }
+    }
 }
 
 /// `known` and `vanished`: oldest first. `present`: in any order.
@@ -106,8 +121,8 @@ pub fn conclude<Handle>(
     known: &[KnownFile<Handle>],
     vanished: Vec<Vanished<Handle>>,
     mut present: Vec<Seen<Handle>>,
-    stands_still: bool,
-    is_last: bool,
+    stood_still: bool,
+    patience: Patience,
 ) -> Look<Handle> {
     let on_disk = present.iter().map(|seen| seen.id).collect();
     // An archive beside the plain file of its name is still being made of it, or was left half by
@@ -115,13 +130,14 @@ pub fn conclude<Handle>(
     let plain: HashSet<u32> =
         present.iter().filter(|seen| !seen.is_archive).map(|seen| seen.rank).collect();
     present.retain(|seen| !seen.is_archive || !plain.contains(&seen.rank));
-    let is_clean = stands_still && present.iter().all(is_to_be_had);
-    if !is_clean && !is_last {
+    let all_is_had = present.iter().all(is_to_be_had);
+    if (!stood_still && patience.with_names) || (!all_is_had && patience.with_files) {
         present.sort_by_key(Seen::age);
         let all = vanished.into_iter().map(|gone| gone.seen).chain(present);
         let is_open = |seen: &Seen<Handle>| matches!(seen.content, Content::Opened(_));
-        return Look::Unfinished { held: all.filter(is_open).collect() };
+        return Look::Unfinished { held: all.filter(is_open).collect(), stood_still };
     }
+    let is_clean = stood_still && all_is_had;
     Look::Whole { found: line_up(known, vanished, present), on_disk, is_clean }
 }
 
@@ -226,6 +242,11 @@ fn find_archives<Handle>(known: &[KnownFile<Handle>], line: &mut [Place<Handle>]
     for index in 0..line.len() {
         let anchor = line[index..].iter().filter_map(|place| place.of).min();
         let Place { of, seen, .. } = &mut line[index];
+        if of.is_none() && anchor.is_some() && !is_to_be_had(seen) && seen.is_archive {
+            // Nothing can be read of it, and nothing new can stand here.
+            seen.content = Content::Shut;
+            continue;
+        }
         if let (None, true, Some(first_line)) = (*of, seen.is_archive, seen.first_line()) {
             let begins_so = |at: &usize| known[*at].first_line == first_line;
             let mut candidates = next..anchor.unwrap_or(known.len());
@@ -347,7 +368,7 @@ mod tests {
         there: Vec<Seen<()>>,
         expect: &[&str],
     ) {
-        assert_eq!(shown(conclude(known, gone, there, true, false)), expect);
+        assert_eq!(shown(conclude(known, gone, there, true, Patience::default())), expect);
     }
 
     #[test]
@@ -420,10 +441,21 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_waited_for_and_then_passed_over() {
         let there = || vec![seen("1.gz", 2, '?'), seen("0", 3, 'c')];
-        assert_eq!(shown(conclude(&[], vec![], there(), true, false)), ["unfinished"]);
-        assert_eq!(shown(conclude(&[], vec![], there(), true, true)), ["new 2", "new 3"]);
-        let moving = conclude(&[], vec![], vec![seen("0", 3, 'c')], false, false);
-        let Look::Unfinished { held } = moving else { panic!("it does not stand still") };
+        let look = |known: &[KnownFile<()>], still, with_names, with_files| {
+            let patience = Patience { with_names, with_files };
+            shown(conclude(known, vec![], there(), still, patience))
+        };
+        assert_eq!(look(&[], true, true, true), ["unfinished"]);
+        assert_eq!(look(&[], true, true, false), ["new 2", "new 3"]);
+        assert_eq!(look(&[], false, true, false), ["unfinished"]);
+        assert_eq!(look(&[], false, false, false), ["new 2", "new 3"]);
+        // Before a known file it can only be half a copy of one that is known too.
+        let all = [known(3, 'c', None)];
+        let there = vec![seen("1.gz", 2, '?'), shut("0", 3)];
+        let patience = Patience { with_names: true, with_files: false };
+        assert_eq!(shown(conclude(&all, vec![], there, true, patience)), ["2", "3"]);
+        let moving = conclude(&[], vec![], vec![seen("0", 3, 'c')], false, Patience::default());
+        let Look::Unfinished { held, stood_still: false } = moving else { panic!("it moves") };
         assert_eq!(held[0].id, id(3));
     }
 }

@@ -4,13 +4,13 @@
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::io::ReadWriteFlags;
 
 use super::file::Shared;
-use super::scan::{ScanJob, ScanResult, scan};
+use super::scan::{ScanFailure, ScanJob, ScanResult, scan};
 use super::{Completion, Files, PageBuffer, Pool, ReadDone, ReadStart};
 use crate::core::SourceToken;
 use crate::encode::Raw;
@@ -172,12 +172,23 @@ impl Files for LocalFiles {
     fn scan(&mut self, job: ScanJob<Shared>) {
         let (done, wake) = (self.done.clone(), self.wake.clone());
         let (source, directory) = (job.source, job.directory.clone());
+        // Kept until it runs: descriptors in it may be all that is left of a file.
+        let job = Arc::new(Mutex::new(Some(job)));
+        let take = |job: &Mutex<Option<ScanJob<Shared>>>| {
+            job.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let given = job.clone();
         let run = self.pool.run(&directory, move || {
-            let _ = done.send(Completion::Scanned(scan(job)));
-            wake.wake();
+            if let Some(job) = take(&given) {
+                let _ = done.send(Completion::Scanned(scan(job)));
+                wake.wake();
+            }
         });
-        if let Err(error) = run {
-            let _ = self.done.send(Completion::Scanned(ScanResult { source, look: Err(error) }));
+        if let Err(error) = run
+            && let Some(ScanJob { opened, held, .. }) = take(&job)
+        {
+            let look = Err(ScanFailure { error, opened, held });
+            let _ = self.done.send(Completion::Scanned(ScanResult { source, look }));
             self.wake.wake();
         }
     }

@@ -25,11 +25,13 @@ pub use archive::Archive;
 pub use buffer::PageBuffer;
 pub use file::{FileId, OpenFile, Stat};
 pub use first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
-pub use lineup::{Content, Found, FoundKind, KnownFile, Look, Opened, Seen, Vanished, conclude};
+pub use lineup::{
+    Content, Found, FoundKind, KnownFile, Look, Opened, Patience, Seen, Vanished, conclude,
+};
 pub use local::{Cold, LocalFiles, ReadSettings, Wake};
 pub use pool::Pool;
 pub use probe::probe;
-pub use scan::{ScanJob, ScanResult, StartAt, file_rank, scan};
+pub use scan::{ScanFailure, ScanJob, ScanResult, StartAt, file_rank, scan};
 
 use std::io;
 

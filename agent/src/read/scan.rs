@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::archive::Archive;
 use super::file::{FileId, OpenFile, Shared, id_of};
 use super::first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
-use super::lineup::{Content, KnownFile, Look, Opened, Seen, Vanished, conclude};
+use super::lineup::{Content, KnownFile, Look, Opened, Patience, Seen, Vanished, conclude};
 use super::start::start_offset;
 use crate::core::SourceToken;
 use crate::core::limits::FILES_PER_SOURCE_MAX;
@@ -28,8 +28,7 @@ pub struct ScanJob<Handle> {
     pub held: Vec<Seen<Handle>>,
     /// Where reading of a new file begins.
     pub start: StartAt,
-    /// Takes what there is, even if some of it is not to be had.
-    pub is_last: bool,
+    pub patience: Patience,
 }
 
 /// Where reading of a file begins that nothing is known of.
@@ -47,8 +46,16 @@ pub enum StartAt {
 #[derive(Debug)]
 pub struct ScanResult<Handle> {
     pub source: SourceToken,
-    /// An error means that the directory could not be read.
-    pub look: io::Result<Look<Handle>>,
+    pub look: Result<Look<Handle>, ScanFailure<Handle>>,
+}
+
+/// The directory could not be read. What was open comes back, since it may have no name any more.
+#[derive(Debug)]
+pub struct ScanFailure<Handle> {
+    pub error: io::Error,
+    pub opened: Vec<(String, File)>,
+    /// Oldest look first.
+    pub held: Vec<Seen<Handle>>,
 }
 
 /// Age rank of a name among the files of one log: 0 for the current file, `n` for `.n` and
@@ -74,8 +81,8 @@ pub fn scan(job: ScanJob<Shared>) -> ScanResult<Shared> {
 /// a few hundred at most, so that many in vain do not happen on a disk that answers.
 const LISTINGS_MAX: usize = 32;
 
-fn look(job: ScanJob<Shared>) -> io::Result<Look<Shared>> {
-    let ScanJob { directory, current, mut known, opened, held, start, is_last, .. } = job;
+fn look(job: ScanJob<Shared>) -> Result<Look<Shared>, ScanFailure<Shared>> {
+    let ScanJob { directory, current, mut known, opened, held, start, patience, .. } = job;
     let by_id: HashSet<FileId> = known
         .iter()
         .filter(|file| !file.needs_proof)
@@ -91,13 +98,13 @@ fn look(job: ScanJob<Shared>) -> io::Result<Look<Shared>> {
             files.take(name, rank, OpenFile::from_file(file), None);
         }
     }
-    let mut listings = vec![files.list(0)?];
-    let mut stands_still = false;
-    while !stands_still && listings.len() < LISTINGS_MAX {
-        let listing = files.list(listings.len())?;
-        stands_still = listings.last() == Some(&listing);
-        listings.push(listing);
-    }
+    let (listings, stands_still) = match files.listings() {
+        Ok(listings) => listings,
+        Err(error) => {
+            let held = files.vanished(&[]).into_iter().map(|gone| gone.seen).collect();
+            return Err(ScanFailure { error, opened: Vec::new(), held });
+        }
+    };
     let last = listings.last().cloned().unwrap_or_default();
     let mut present: Vec<Seen<Shared>> = last.iter().map(|entry| files.present(entry)).collect();
     let mut vanished = files.vanished(&listings);
@@ -110,7 +117,7 @@ fn look(job: ScanJob<Shared>) -> io::Result<Look<Shared>> {
             file.first_line = head(handle).unwrap_or(FirstLine::Unfinished);
         }
     }
-    Ok(conclude(&known, vanished, present, stands_still, is_last))
+    Ok(conclude(&known, vanished, present, stands_still, patience))
 }
 
 /// A name of one listing.
@@ -137,6 +144,20 @@ struct Open {
 }
 
 impl Files {
+    /// Until two agree; whether they did.
+    fn listings(&mut self) -> io::Result<(Vec<Vec<Entry>>, bool)> {
+        let mut listings = vec![self.list(0)?];
+        while listings.len() < LISTINGS_MAX {
+            let listing = self.list(listings.len())?;
+            let stands_still = listings.last() == Some(&listing);
+            listings.push(listing);
+            if stands_still {
+                return Ok((listings, true));
+            }
+        }
+        Ok((listings, false))
+    }
+
     fn list(&mut self, number: usize) -> io::Result<Vec<Entry>> {
         let mut listing = Vec::new();
         let entries = match std::fs::read_dir(&self.directory) {
@@ -318,7 +339,7 @@ mod tests {
             opened: Vec::new(),
             held: Vec::new(),
             start: StartAt::Head,
-            is_last: false,
+            patience: Patience::default(),
         }
     }
 
@@ -326,7 +347,7 @@ mod tests {
     fn whole(look: Look<Shared>) -> Vec<Found<Shared>> {
         match look {
             Look::Whole { found, .. } => found,
-            Look::Unfinished { held } => panic!("unfinished: {held:?}"),
+            Look::Unfinished { held, .. } => panic!("unfinished: {held:?}"),
         }
     }
 
@@ -374,12 +395,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_opened_comes_back_if_the_directory_cannot_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(CURRENT);
+        std::fs::write(&path, "line\n").unwrap();
+        let opened = vec![(CURRENT.to_owned(), File::open(&path).unwrap())];
+        // A file is no directory.
+        let failure = scan(ScanJob { opened, ..job(&path, Vec::new()) }).look.unwrap_err();
+        assert_eq!(failure.held.len(), 1);
+        assert_eq!(failure.held[0].name, CURRENT);
+    }
+
+    #[test]
     fn a_link_to_elsewhere_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join(CURRENT)).unwrap();
         let first = scan(job(directory.path(), Vec::new())).look.unwrap();
         assert!(matches!(first, Look::Unfinished { .. }));
-        let last = ScanJob { is_last: true, ..job(directory.path(), Vec::new()) };
+        let last = ScanJob {
+            patience: Patience { with_files: false, ..Patience::default() },
+            ..job(directory.path(), Vec::new())
+        };
         let found = whole(scan(last).look.unwrap());
         assert!(matches!(found[0].kind, FoundKind::Refused(_)));
     }
@@ -429,7 +465,7 @@ mod tests {
                 };
                 let found = match scan(job).look.unwrap() {
                     Look::Whole { found, .. } => found,
-                    Look::Unfinished { held: opened } => {
+                    Look::Unfinished { held: opened, .. } => {
                         held = opened;
                         continue;
                     }

@@ -9,7 +9,9 @@ use super::{Output, source::Place};
 use crate::checkpoint::{Entry, FileRecord};
 use crate::core::{LossReason, SourceToken};
 use crate::encode::{Tail, Target};
-use crate::read::{FileId, Files, Found, FoundKind, Look, Opened, ScanJob, ScanResult};
+use crate::read::{
+    FileId, Files, Found, FoundKind, Look, Opened, Patience, ScanFailure, ScanJob, ScanResult,
+};
 
 impl<F: Files> Worker<F> {
     pub(super) fn start_scan(&mut self, token: SourceToken) {
@@ -30,7 +32,10 @@ impl<F: Files> Worker<F> {
             opened: std::mem::take(&mut source.opened),
             held: std::mem::take(&mut source.held),
             start: source.start,
-            is_last: source.patience == 0,
+            patience: Patience {
+                with_names: source.patience_with_names > 0,
+                with_files: source.patience > 0,
+            },
         };
         self.files.scan(job);
     }
@@ -43,6 +48,7 @@ impl<F: Files> Worker<F> {
             Ok(Look::Whole { found, on_disk, is_clean }) => {
                 // What was passed over once is not waited for again.
                 source.patience = if is_clean { LOOKS_MAX } else { 0 };
+                source.patience_with_names = LOOKS_MAX;
                 merge(source, found, &on_disk, outputs);
                 // An archive that could not be had may be what one of these became.
                 if is_clean && !on_disk.is_empty() {
@@ -50,12 +56,19 @@ impl<F: Files> Worker<F> {
                 }
                 None
             }
-            Ok(Look::Unfinished { held }) => {
-                source.patience = source.patience.saturating_sub(1);
+            Ok(Look::Unfinished { held, stood_still }) => {
+                let patience = if stood_still {
+                    &mut source.patience
+                } else {
+                    &mut source.patience_with_names
+                };
+                *patience = patience.saturating_sub(1);
                 source.held = held;
                 Some(LOOK_AGAIN_NS)
             }
-            Err(error) => {
+            Err(ScanFailure { error, opened, held }) => {
+                source.opened.splice(0..0, opened);
+                source.held = held;
                 tracing::warn!(
                     source = %source.key, directory = %source.directory.display(), %error,
                     "cannot look at the log's directory; trying again"
@@ -111,8 +124,9 @@ fn merge<Handle: Clone>(
     let is_new = |file: &Found<Handle>| matches!(file.kind, FoundKind::Opened { known: None, .. });
     let has_new = found.iter().any(is_new);
     for file in found {
-        place(source, file, on_disk);
+        place(source, file, on_disk, outputs);
     }
+    source.passed_over.retain(|id| on_disk.contains(id));
     let newest =
         newest.and_then(|sequence| source.files.iter().find(|file| file.sequence == sequence));
     let lost_sight = newest.is_some_and(|file| {
@@ -148,6 +162,7 @@ fn place<Handle: Clone>(
     source: &mut Source<Handle>,
     found: Found<Handle>,
     on_disk: &HashSet<FileId>,
+    outputs: &mut Vec<Output>,
 ) {
     let Found { name, id, kind } = found;
     let (record, is_archive, archive, opened) = match kind {
@@ -168,10 +183,11 @@ fn place<Handle: Clone>(
     };
     let Opened { handle, stat: _, first_line, start } = opened;
     if is_archive && fingerprint(first_line).is_none() {
-        tracing::warn!(
-            source = %source.key, file = %name,
-            "a compressed log file holds not even one whole line; it is passed over"
-        );
+        if !source.passed_over.contains(&id) {
+            // Not even one whole line can be read of it.
+            outputs.push(Output::Lost(source.loss(&name, LossReason::ReadError, 0, None)));
+            source.passed_over.push(id);
+        }
         return;
     }
     if record.as_ref().is_some_and(|record| record.finished == Some(record.frontier)) {

@@ -15,7 +15,7 @@ use crate::core::limits::CHUNK_BYTES;
 use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::{Carry, Decoder};
 use crate::encode::{Shape, Tail, Target};
-use crate::read::{FirstLine, KnownFile, Seen, StartAt};
+use crate::read::{FileId, FirstLine, KnownFile, Seen, StartAt};
 
 /// A place in a source's bytes, with the unfinished lines there.
 #[derive(Clone, Debug)]
@@ -46,8 +46,11 @@ pub(super) struct Source<Handle> {
     pub next_sequence: u64,
     /// Opened by a look that came to no end.
     pub held: Vec<Seen<Handle>>,
-    /// Looks that may still come to no end.
+    /// Looks that may still come to no end because a file cannot be had, and because names change.
     pub patience: u32,
+    pub patience_with_names: u32,
+    /// Archives that nothing could be read of, declared lost.
+    pub passed_over: Vec<FileId>,
     pub followed_wall_ns: i64,
     /// Current files that were made since it is followed, as the watcher counted them; when the
     /// last look at the directory began; and those that were found.
@@ -167,6 +170,8 @@ impl<Handle> Source<Handle> {
             next_sequence: 1,
             held: Vec::new(),
             patience: LOOKS_MAX,
+            patience_with_names: LOOKS_MAX,
+            passed_over: Vec::new(),
             followed_wall_ns: 0,
             files_begun: 0,
             files_begun_at_scan: 0,

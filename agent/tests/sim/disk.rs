@@ -11,7 +11,7 @@ use sluice::core::SourceToken;
 use sluice::encode::Raw;
 use sluice::read::{
     Completion, Content, FileId, Files, FirstLine, KnownFile, Opened, PageBuffer, ReadDone,
-    ReadStart, ScanJob, ScanResult, Seen, Stat, Vanished, conclude, file_rank,
+    ReadStart, ScanFailure, ScanJob, ScanResult, Seen, Stat, Vanished, conclude, file_rank,
 };
 
 use crate::rng::Rng;
@@ -171,6 +171,15 @@ impl SimFiles {
             opened.into_iter().map(|seen| Vanished { seen, rank_holds }).collect();
         gone.sort_by_key(|gone| std::cmp::Reverse(gone.seen.rank));
         let mut vanished: Vec<_> = held.chain(gone).collect();
+        if self.rng.one_in(12) {
+            let error = io::Error::other("the directory cannot be read");
+            let opened = std::mem::take(&mut job.opened);
+            let held = vanished.into_iter().map(|gone| gone.seen);
+            let held = held.filter(|seen| matches!(seen.content, Content::Opened(_))).collect();
+            let look = Err(ScanFailure { error, opened, held });
+            self.late.push(Completion::Scanned(ScanResult { source: job.source, look }));
+            return;
+        }
         vanished.retain(|gone| {
             !is_there(gone.seen.id) && matches!(gone.seen.content, Content::Opened(_))
         });
@@ -183,7 +192,7 @@ impl SimFiles {
                 file.handle.as_ref().map_or(file.first_line, |handle| disk.first_line(handle));
         }
         let stands_still = !self.rng.one_in(6);
-        let look = conclude(&job.known, vanished, present, stands_still, job.is_last);
+        let look = conclude(&job.known, vanished, present, stands_still, job.patience);
         self.late.push(Completion::Scanned(ScanResult { source: job.source, look: Ok(look) }));
     }
 
