@@ -39,7 +39,8 @@ impl RungName {
         self.variant().is_some()
     }
 
-    pub(super) fn variant(self) -> Option<Variant> {
+    /// Of the kernel watcher.
+    pub fn variant(self) -> Option<Variant> {
         match self {
             Self::Fexit => Some(Variant::Fexit),
             Self::Kprobe => Some(Variant::Kprobe),
