@@ -45,8 +45,11 @@ pub(super) enum Refollowed {
 
 impl KernelRung {
     pub(super) fn open(settings: &Settings) -> Result<Self, String> {
-        let mut kernel = Kernel::open(settings).map_err(|error| error.to_string())?;
         let home = settings.prove_in.as_deref().and_then(|dir| file_system(dir).ok());
+        // Nothing can be proven on an overlay, say; then only the sweep tells a rung that is silent.
+        let prove_in = settings.prove_in.clone().filter(|_| home.is_some());
+        let settings = Settings { prove_in, ..settings.clone() };
+        let mut kernel = Kernel::open(&settings).map_err(|error| error.to_string())?;
         if let Some(home) = home {
             kernel.news_variant(home);
         }
