@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::core::{BatchId, DamageReason, Epoch, IdPrefix, Origin, SourceToken, Stream};
-use crate::decode::{Decoder, Event, FileContext, Flow, Sink};
+use crate::decode::{Decoder, Event, FileContext, Flow, Format, Sink};
 
 const FILE: FileContext = FileContext { prefix: IdPrefix(*b"abcdefghijklmnop"), base: 0x100 };
 const TIME: &[u8; 30] = b"2026-11-25T08:59:05.120000000Z";
@@ -48,7 +48,7 @@ fn event<'a>(text: &'a [&'a [u8]]) -> Event<'a> {
         file: FILE,
         offset: 0x2a,
         raw_len: 80,
-        stream: Stream::Stdout,
+        stream: Some(Stream::Stdout),
         time: Some(TIME),
         text,
         attrs: None,
@@ -113,7 +113,7 @@ fn ecs_document_with_marks() {
         time: None,
         partial: true,
         damage: Some(DamageReason::Torn),
-        stream: Stream::Stderr,
+        stream: Some(Stream::Stderr),
         attrs: Some(br#"{"a.b":"1","a_b":"2","\u0074ag":"<"}"#),
         ..event(&text)
     };
@@ -298,7 +298,7 @@ fn encoded(shape: Shape, bytes: &[u8]) -> Vec<Value> {
         fn damage(&mut self, _: DamageReason, _: u64) {}
     }
     let mut sink = Encode(encoder(shape, Codec::Stored));
-    let mut decoder = Decoder::new(4 << 20);
+    let mut decoder = Decoder::new(Format::Docker, 4 << 20);
     decoder.finish(FILE, 0, bytes, &mut sink);
     for stream in Stream::ALL {
         decoder.cut(stream, &mut sink);
