@@ -14,6 +14,7 @@ use crate::config::{Config, ReadFrom, Stdout as StdoutPolicy};
 use crate::core::limits::SOURCES_MAX;
 use crate::core::{LossReason, Now, Origin, SourceKey, SourceToken};
 use crate::declare::{self, Stdout};
+use crate::decode::Format;
 use crate::discover::{Change, Container, Registry, State};
 use crate::encode::{Rules, Target, ZoneError, sanitise};
 use crate::observe::{Health, Step};
@@ -189,8 +190,9 @@ impl Router {
         let follow = Follow {
             source,
             key: key.clone(),
-            directory: directory.to_owned(),
+            directory: directory.to_owned().into(),
             current: current.to_string_lossy().into_owned(),
+            format: Format::Docker,
             path: host_path(&self.host_prefix, log_path),
             origin: self.origin(container),
             target: target.clone(),
@@ -199,7 +201,7 @@ impl Router {
             start: self.start_of(container),
             ended,
         };
-        let (directory, current) = (follow.directory.clone(), follow.current.clone());
+        let (directory, current) = (directory.to_owned(), follow.current.clone());
         self.put(source, Input::Follow(Box::new(follow)));
         self.routes.watcher.follow(source, directory, current);
         let followed = Followed { source, ended, removed: false };

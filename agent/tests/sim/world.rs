@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sluice::checkpoint::{Commit, SourceRecord};
 use sluice::core::{Now, Origin, SourceKey, SourceToken};
+use sluice::decode::Format;
 use sluice::encode::{Codec, Rules, Shape, Target, Zone, document, inflate};
 use sluice::read::StartAt;
 use sluice::ship::{self, Letter, ShipSettings, Shipper};
@@ -442,7 +443,8 @@ impl World {
             inputs.push(Input::Follow(Box::new(Follow {
                 source: SourceToken(number as u32),
                 key,
-                directory: container.directory.clone(),
+                directory: container.directory.clone().into(),
+                format: Format::Docker,
                 current: container.current.clone(),
                 path: format!("/log/{number}"),
                 origin: Origin {
