@@ -61,7 +61,7 @@ pub(super) fn from_files(
 pub(super) fn from_api(id: &str, answer: ContainerInspectResponse) -> View {
     let process = answer.config.unwrap_or_default();
     let given = answer.mounts.unwrap_or_default().into_iter().map(|mount| GivenMount {
-        is_volume: mount.typ.is_some_and(|kind| kind.to_string() == "volume"),
+        is_volume: mount.typ.is_some_and(|kind| kind == "volume"),
         name: mount.name.unwrap_or_default(),
         driver: mount.driver.unwrap_or_default(),
         source: mount.source.unwrap_or_default(),

@@ -9,14 +9,14 @@ use super::*;
 type Line = (u64, String, bool, Option<DamageReason>);
 
 #[derive(Default)]
-struct Lines {
+struct Collected {
     lines: Vec<Line>,
     /// Answers to come, in turn.
     answers: Vec<Flow>,
     nuls: u64,
 }
 
-impl Sink for Lines {
+impl Sink for Collected {
     fn event(&mut self, event: &Event<'_>) -> Flow {
         let flow = self.answers.pop().unwrap_or(Flow::Go);
         assert_eq!((event.stream, event.time, event.attrs), (None, None, None));
@@ -65,15 +65,21 @@ fn oracle(bytes: &[u8], max: usize, cuts: &[usize]) -> Vec<Line> {
             let text = String::from_utf8_lossy(text).into_owned();
             lines.push((at as u64, text, was_cut || is_piece || !is_end, damage));
         }
-        cut = (cut || !is_end) && (is_piece || !is_end);
+        cut = !is_end || (cut && is_piece);
         oversized &= is_piece || !is_end;
         at = next;
     }
 }
 
 /// Decodes in chunks that end at `ends`, with the journal's cuts.
-fn decode(bytes: &[u8], max: usize, cuts: &[usize], ends: &[usize], answers: Vec<Flow>) -> Lines {
-    let mut sink = Lines { answers, ..Lines::default() };
+fn decode(
+    bytes: &[u8],
+    max: usize,
+    cuts: &[usize],
+    ends: &[usize],
+    answers: Vec<Flow>,
+) -> Collected {
+    let mut sink = Collected { answers, ..Collected::default() };
     let mut decoder = Decoder::new(Format::Text, max);
     let mut from = 0;
     for end in ends.iter().copied().chain([bytes.len()]) {
@@ -152,7 +158,7 @@ fn an_endless_line_comes_in_pieces() {
 
 #[test]
 fn a_line_does_not_go_on_in_the_next_file() {
-    let mut sink = Lines::default();
+    let mut sink = Collected::default();
     let mut decoder = Decoder::new(Format::Text, 100);
     decoder.push_and_cut(FILE, 0, b"torn", &mut sink);
     decoder.next_file();
@@ -194,7 +200,9 @@ proptest! {
         ], 0..30),
     ) {
         let within = |mut places: Vec<usize>| {
-            places.iter_mut().for_each(|place| *place = (*place).min(bytes.len()));
+            for place in &mut places {
+                *place = (*place).min(bytes.len());
+            }
             places.sort_unstable();
             places.dedup();
             places
