@@ -126,6 +126,7 @@ impl Loop {
         self.last_took = self.last_look - began;
         let idle = self.settings.look_interval.max(self.last_took * IDLE_SHARE);
         self.next_look = self.last_look + idle;
+        tracing::debug!(containers = containers.len(), took = ?self.last_took, "looked at /proc");
     }
 
     /// Whether more is to be learned of a file.
