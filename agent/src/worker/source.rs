@@ -27,16 +27,17 @@ pub(super) struct Place {
 /// How long a file of text has stood as it stands.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Quiet {
-    file: u64,
-    size: u64,
+    seen: Option<(u64, bool, u64)>,
     since_mono_ns: u64,
 }
 
 impl Quiet {
-    /// Since when the file has had this size, as far as anyone looked.
-    pub(super) fn since(&mut self, file: u64, size: u64, mono_ns: u64) -> u64 {
-        if (self.file, self.size) != (file, size) {
-            *self = Self { file, size, since_mono_ns: mono_ns };
+    /// Since when the file has had this size, as far as anyone looked; the time begins again when
+    /// it is rotated.
+    pub(super) fn since<H>(&mut self, file: &FileState<H>, size: u64, mono_ns: u64) -> u64 {
+        let seen = Some((file.sequence, file.closed, size));
+        if self.seen != seen {
+            *self = Self { seen, since_mono_ns: mono_ns };
         }
         self.since_mono_ns
     }

@@ -425,7 +425,7 @@ impl<F: Files> Worker<F> {
             return false;
         }
         let size = source.offset + rest.len() as u64;
-        let since = source.quiet.since(file.sequence, size, self.now.mono_ns);
+        let since = source.quiet.since(file, size, self.now.mono_ns);
         let until = since + ROTATED_QUIET.as_nanos() as u64;
         if until <= self.now.mono_ns {
             return false;
@@ -440,7 +440,7 @@ impl<F: Files> Worker<F> {
         let Some(source) = self.sources.get_mut(&token) else { return };
         let offset = source.offset;
         let size = offset + rest.len() as u64;
-        let since = source.quiet.since(source.files[index].sequence, size, self.now.mono_ns);
+        let since = source.quiet.since(&source.files[index], size, self.now.mono_ns);
         let until = since + self.settings.partial_timeout.as_nanos() as u64;
         if until > self.now.mono_ns && !source.read_was_ended {
             self.retries.insert((until, token));
