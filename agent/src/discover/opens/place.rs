@@ -134,7 +134,7 @@ impl Host {
     }
 
     /// `<root>/containers/<id>/<id>-json.log` shows the data root that this container has.
-    fn data_root_of(&self, container: &Container) -> PathBuf {
+    pub(super) fn data_root_of(&self, container: &Container) -> PathBuf {
         let by_log = container.log_path.as_ref().and_then(|log| log.ancestors().nth(3));
         by_log.unwrap_or(&self.data_root).to_owned()
     }

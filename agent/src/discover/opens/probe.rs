@@ -16,6 +16,13 @@ pub fn probe(host: &Host) -> Finding {
             "mount the host's /proc below `docker.host_prefix`, as a mount of the host's / does",
         );
     }
+    if !host.data_root.exists() {
+        return Finding::degraded(
+            WHAT,
+            format!("{} is not there", host.data_root.display()),
+            "see `docker root`",
+        );
+    }
     let marked = Fanotify::new().and_then(|group| group.mark_file_system(&host.data_root));
     let every = LOOK_INTERVAL.as_secs();
     match marked {

@@ -32,6 +32,9 @@ const HINTED_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Directories of which it is known whose they are; then all are forgotten.
 const DIRECTORIES_MAX: usize = 4_096;
 
+/// File systems of engines' data; there is one engine, and it may have been moved.
+const FILE_SYSTEMS_MAX: usize = 8;
+
 /// Names of one tick. More come in the next; the kernel holds 16 384.
 const NAMES_PER_TICK_MAX: usize = 8_192;
 
@@ -42,6 +45,7 @@ pub(super) struct Loop {
     found: FoundFn,
     table: Table,
     hints: Option<Hints>,
+    hints_refused: bool,
     next_look: Instant,
     last_look: Instant,
     last_took: Duration,
@@ -50,8 +54,8 @@ pub(super) struct Loop {
 /// fanotify, and what its answers mean.
 struct Hints {
     group: Fanotify,
-    /// Any descriptor of the file system that is marked.
-    mount: OwnedFd,
+    /// Of each file system that is marked its device, and any descriptor of it.
+    marked: Vec<(u64, OwnedFd)>,
     /// Directory on the host, container, directory in the container.
     roots: HashMap<String, Vec<(PathBuf, PathBuf)>>,
     directories: HashMap<Handle, Option<(String, PathBuf)>>,
@@ -64,7 +68,6 @@ impl Loop {
         counters: Counters,
         found: FoundFn,
     ) -> Self {
-        let hints = if settings.hints { Hints::start(&settings.host.data_root) } else { None };
         let now = Instant::now();
         Self {
             settings,
@@ -72,7 +75,8 @@ impl Loop {
             counters,
             found,
             table: Table::default(),
-            hints,
+            hints: None,
+            hints_refused: false,
             next_look: now,
             last_look: now,
             last_took: Duration::ZERO,
@@ -104,6 +108,7 @@ impl Loop {
     fn look(&mut self) {
         let began = Instant::now();
         self.counters.opens_looks.inc();
+        self.start_hints();
         let registry = self.registry.clone();
         self.table.retain(|id| registry.knows(id));
         let mut containers: HashMap<String, Option<Container>> = HashMap::new();
@@ -127,6 +132,25 @@ impl Loop {
         let idle = self.settings.look_interval.max(self.last_took * IDLE_SHARE);
         self.next_look = self.last_look + idle;
         tracing::debug!(containers = containers.len(), took = ?self.last_took, "looked at /proc");
+    }
+
+    /// Again and again where it was refused: the engine's data may come later than the agent.
+    fn start_hints(&mut self) {
+        if self.hints.is_some() || !self.settings.hints {
+            return;
+        }
+        let data_root = &self.settings.host.data_root;
+        match Hints::start(data_root) {
+            Ok(hints) => self.hints = Some(hints),
+            Err(error) if !self.hints_refused => {
+                self.hints_refused = true;
+                tracing::info!(
+                    %error, path = %data_root.display(),
+                    "no fanotify: files in containers are found by looking at /proc alone"
+                );
+            }
+            Err(_) => {}
+        }
     }
 
     /// Whether more is to be learned of a file.
@@ -232,24 +256,25 @@ impl Loop {
 }
 
 impl Hints {
-    /// `None` where it cannot be had, which is said; `sluice doctor` says what would help.
-    fn start(data_root: &Path) -> Option<Self> {
-        let started = Fanotify::new().and_then(|group| {
-            group.mark_file_system(data_root)?;
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let mount = rustix::fs::open(data_root, flags, Mode::empty())?;
-            Ok(Self { group, mount, roots: HashMap::new(), directories: HashMap::new() })
-        });
-        match started {
-            Ok(hints) => Some(hints),
-            Err(error) => {
-                tracing::info!(
-                    %error, path = %data_root.display(),
-                    "no fanotify: files in containers are found by looking at /proc alone"
-                );
-                None
-            }
+    fn start(data_root: &Path) -> io::Result<Self> {
+        let group = Fanotify::new()?;
+        let (roots, directories) = (HashMap::new(), HashMap::new());
+        let mut hints = Self { group, marked: Vec::new(), roots, directories };
+        hints.mark(data_root)?;
+        Ok(hints)
+    }
+
+    /// Hears of the file system that a directory is on.
+    fn mark(&mut self, directory: &Path) -> io::Result<()> {
+        let device = fs::metadata(directory)?.dev();
+        let is_marked = self.marked.iter().any(|(marked, _)| *marked == device);
+        if is_marked || self.marked.len() >= FILE_SYSTEMS_MAX {
+            return Ok(());
         }
+        self.group.mark_file_system(directory)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        self.marked.push((device, rustix::fs::open(directory, flags, Mode::empty())?));
+        Ok(())
     }
 
     /// Where the files of new containers lie.
@@ -263,6 +288,8 @@ impl Hints {
                 continue;
             }
             if let Some(container) = registry.exactly(&id) {
+                // Refused, its files are found by the look.
+                let _ = self.mark(&settings.host.data_root_of(&container));
                 self.roots.insert(id, settings.host.roots(&container));
                 changed = true;
             }
@@ -294,10 +321,11 @@ impl Hints {
         if let Some(known) = self.directories.get(directory) {
             return known.clone();
         }
-        let path = directory.open(&self.mount).and_then(|opened| {
-            fs::read_link(format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd()))
+        let opened = self.marked.iter().find_map(|(_, mount)| directory.open(mount).ok());
+        let path = opened.and_then(|opened| {
+            fs::read_link(format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd())).ok()
         });
-        let found = path.ok().and_then(|path| {
+        let found = path.and_then(|path| {
             let roots = self
                 .roots
                 .iter()
