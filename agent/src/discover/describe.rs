@@ -271,6 +271,29 @@ mod tests {
     }
 
     #[test]
+    fn both_accounts_have_the_same_mounts() {
+        let file = r#"{"MountPoints":{
+            "/data":{"Source":"","Destination":"/data","RW":true,"Name":"v","Driver":"local",
+                "Type":"volume"},
+            "/etc/x":{"Source":"/srv/x","Destination":"/etc/x","RW":false,"Type":"bind"},
+            "/tmp":{"Source":"","Destination":"/tmp","Type":"tmpfs"}}}"#;
+        let api = r#"{"Mounts":[
+            {"Type":"bind","Source":"/srv/x","Destination":"/etc/x","Mode":"","RW":false},
+            {"Type":"volume","Name":"v","Source":"/var/lib/docker/volumes/v/_data",
+                "Destination":"/data","Driver":"local","Mode":"z","RW":true},
+            {"Type":"tmpfs","Source":"","Destination":"/tmp"}]}"#;
+        let mount = |destination: &str, source| Mount { destination: destination.into(), source };
+        let expect = [
+            mount("/data", MountSource::Volume("v".into())),
+            mount("/etc/x", MountSource::Path("/srv/x".into())),
+        ];
+        let of_file = from_files("a", file.as_bytes(), None).unwrap().container.mounts;
+        let answer = serde_json::from_str(api).unwrap();
+        assert_eq!(of_file, expect);
+        assert_eq!(from_api("a", answer).container.mounts, expect);
+    }
+
+    #[test]
     fn states() {
         let check = |state: &str, expect: State| {
             let text = format!("{{\"State\":{state}}}");

@@ -107,6 +107,21 @@ fn ecs_document() {
 }
 
 #[test]
+fn a_line_of_a_file_has_no_stream_and_the_day_for_a_time() {
+    let text: [&[u8]; 1] = [b"x"];
+    let event = Event { time: None, stream: None, ..event(&text) };
+    let (_, document) = lines(Shape::Ecs, &event);
+    let head = concat!(
+        r#"{"@timestamp":"2026-11-26T00:00:00.000000000Z","message":"x","#,
+        r#""event":{"undated":true},"log":{"offset":42,"#,
+    );
+    assert!(document.starts_with(head), "{document}");
+    let (_, document) = lines(Shape::Pilot, &event);
+    assert!(document.contains(r#""message":"x","undated":true,"offset":42,"#), "{document}");
+    serde_json::from_str::<Value>(&document).unwrap();
+}
+
+#[test]
 fn ecs_document_with_marks() {
     let text: [&[u8]; 1] = [b"x"];
     let event = Event {

@@ -16,6 +16,8 @@ mod process;
 mod rule;
 mod run;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use place::{Host, Place, Refused};
 pub use probe::probe;

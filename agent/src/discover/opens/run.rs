@@ -105,7 +105,7 @@ impl Loop {
         }
     }
 
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let began = Instant::now();
         self.counters.opens_looks.inc();
         self.start_hints();
