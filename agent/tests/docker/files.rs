@@ -111,12 +111,14 @@ fn a_file_whose_container_is_removed_while_it_writes_arrives_to_its_end() {
 #[test]
 fn lines_of_one_open_each_and_rotated_files_arrive_in_order() {
     let Some(engine) = Engine::given() else { return };
+    let gate = Gate::new();
     let mut pair = discovering(&engine);
     let script = "i=0; while [ $i -lt 900 ]; do echo line $i >> /var/log/r.log; i=$((i+1)); \
          if [ $((i % 300)) = 0 ]; then sleep 2; mv /var/log/r.log.1 /var/log/r.log.2; \
          mv /var/log/r.log /var/log/r.log.1; fi; sleep 0.01; done; \
-         printf unfinished >> /var/log/r.log; echo next > /var/log/r.log.x; sleep 600";
-    let container = engine.run("rotates").sh(script);
+         printf unfinished >> /var/log/r.log; echo next > /var/log/r.log.x; \
+         touch /gate/done; sleep 600";
+    let container = engine.run("rotates").mount(gate.path(), "/gate").sh(script);
     let mut expected: Vec<String> = (0..900).map(|number| format!("line {number}")).collect();
     for Side { name, standin, station } in pair.sides() {
         let all = || messages(standin, "/var/log/r.log").len() >= expected.len();
@@ -125,6 +127,7 @@ fn lines_of_one_open_each_and_rotated_files_arrive_in_order() {
     }
     // The last line has no end, and its file no first line until the container goes.
     expected.push("unfinished".to_owned());
+    gate.reached("done");
     drop(container);
     for Side { name, standin, station } in pair.sides() {
         let all = || messages(standin, "/var/log/r.log") == expected;
@@ -175,6 +178,9 @@ fn nothing_of_the_host_and_nothing_but_text_is_collected() {
             pieces.iter().map(String::len).sum::<usize>() == "begin".len() + 3_000_000
         };
         assert!(wait_until(IN_TIME, endless), "{name}: {}", station.tail());
+        // By the descriptor that is held, and under the name that it was found by.
+        let swapped = || messages(standin, "/logs/swap/app.log") == ["swapped 0", "swapped 1"];
+        assert!(wait_until(IN_TIME, swapped), "{name}: {}", station.tail());
         station.await_idle(IN_TIME);
         let mut paths: Vec<String> = standin
             .documents()

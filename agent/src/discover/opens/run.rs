@@ -44,6 +44,8 @@ pub(super) struct Loop {
     counters: Counters,
     found: FoundFn,
     table: Table,
+    /// Where the logs lie that were found.
+    logs: HashMap<Key, Place>,
     hints: Option<Hints>,
     hints_refused: bool,
     next_look: Instant,
@@ -75,6 +77,7 @@ impl Loop {
             counters,
             found,
             table: Table::default(),
+            logs: HashMap::new(),
             hints: None,
             hints_refused: false,
             next_look: now,
@@ -111,6 +114,12 @@ impl Loop {
         self.start_hints();
         let registry = self.registry.clone();
         self.table.retain(|id| registry.knows(id));
+        self.logs.retain(|key, _| registry.knows(&key.0));
+        for (key, place) in &self.logs {
+            if let Ok((file, sight)) = open(place, false) {
+                self.table.owns(key, (file.device, sight.stat.id));
+            }
+        }
         let mut containers: HashMap<String, Option<Container>> = HashMap::new();
         let mut seen: HashSet<Key> = HashSet::new();
         for (id, process) in process::in_containers(&self.settings.host.prefix.join("proc")) {
@@ -209,9 +218,11 @@ impl Loop {
                 };
                 let born_wall_ns = sight.stat.id.birth_ns;
                 let (container_id, path) = key.clone();
+                let kept = place.clone();
                 let found = FoundFile { container_id, path, place, file, born_wall_ns };
                 if (self.found)(found) {
                     self.counters.opens_found.inc();
+                    self.logs.insert(key, kept);
                 } else {
                     self.table.reopen(&key);
                 }

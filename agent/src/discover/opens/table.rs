@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::read::Stat;
+use crate::read::{FileId, Stat};
 
 use super::rule::Look;
 
@@ -21,6 +21,9 @@ const _: () = assert!(FILES_PER_NODE_MAX * 16 <= crate::core::limits::SOURCES_MA
 /// Container and path.
 pub(super) type Key = (String, String);
 
+/// Device and inode with its birth.
+pub(super) type File = (u64, FileId);
+
 /// What a file shows at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight {
@@ -36,7 +39,7 @@ pub(super) enum Verdict {
     /// To be looked at again.
     Open,
     Log,
-    /// A file that somebody else writes too, of whom it is collected.
+    /// A file that is collected under another name, or of another container.
     Shared,
     Binary,
     TooMany,
@@ -45,25 +48,26 @@ pub(super) enum Verdict {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     cases: HashMap<Key, Case>,
-    /// Whose each log is: a file on a volume that two containers write is one log.
-    owners: HashMap<(u64, u64), Key>,
+    /// Whose each file of a log is: one on a volume that two containers write is one log, and so is
+    /// one that was moved while it is written.
+    owners: HashMap<File, Key>,
 }
 
 #[derive(Debug)]
 enum Case {
     Open { inode: u64, size: u64 },
-    Log { device: u64, inode: u64 },
+    Log,
     Closed,
 }
 
 impl Table {
     /// Nothing more is to be learned of it.
     pub(super) fn is_settled(&self, key: &Key) -> bool {
-        matches!(self.cases.get(key), Some(Case::Log { .. } | Case::Closed))
+        matches!(self.cases.get(key), Some(Case::Log | Case::Closed))
     }
 
     pub(super) fn is_log(&self, key: &Key) -> bool {
-        matches!(self.cases.get(key), Some(Case::Log { .. }))
+        matches!(self.cases.get(key), Some(Case::Log))
     }
 
     pub(super) fn judge(&mut self, key: &Key, sight: Sight) -> Verdict {
@@ -81,11 +85,11 @@ impl Table {
         }
         let verdict = match look {
             Look::Binary => Verdict::Binary,
-            Look::Text if is_append || has_grown => self.admit(key, (device, inode)),
+            Look::Text if is_append || has_grown => self.admit(key, (device, stat.id)),
             Look::Text | Look::TooShort => Verdict::Open,
         };
         let case = match verdict {
-            Verdict::Log => Case::Log { device, inode },
+            Verdict::Log => Case::Log,
             Verdict::Binary | Verdict::Shared => Case::Closed,
             // The first size stays: what grows by little between two looks has grown too.
             Verdict::Open | Verdict::TooMany => {
@@ -105,8 +109,15 @@ impl Table {
 
     /// It was not taken: it comes again at the next look.
     pub(super) fn reopen(&mut self, key: &Key) {
-        if let Some(Case::Log { device, inode }) = self.cases.remove(key) {
-            self.owners.remove(&(device, inode));
+        if let Some(Case::Log) = self.cases.remove(key) {
+            self.owners.retain(|_, owner| owner != key);
+        }
+    }
+
+    /// The file that a log is written to now, after a rotation.
+    pub(super) fn owns(&mut self, key: &Key, file: File) {
+        if self.owners.len() < OPEN_CASES_MAX {
+            self.owners.entry(file).or_insert_with(|| key.clone());
         }
     }
 
@@ -116,11 +127,11 @@ impl Table {
         self.owners.retain(|_, (id, _)| is_there(id));
     }
 
-    fn admit(&mut self, key: &Key, file: (u64, u64)) -> Verdict {
-        if self.owners.get(&file).is_some_and(|owner| owner.0 != key.0) {
+    fn admit(&mut self, key: &Key, file: File) -> Verdict {
+        if self.owners.get(&file).is_some_and(|owner| owner != key) {
             return Verdict::Shared;
         }
-        let logs = self.cases.iter().filter(|(_, case)| matches!(case, Case::Log { .. }));
+        let logs = self.cases.iter().filter(|(_, case)| matches!(case, Case::Log));
         let of_node = logs.clone().count();
         let of_container = logs.filter(|((id, _), _)| *id == key.0).count();
         if of_container >= FILES_PER_CONTAINER_MAX || of_node >= FILES_PER_NODE_MAX {
@@ -133,8 +144,6 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use crate::read::FileId;
-
     use super::*;
 
     fn sight(inode: u64, size: u64, is_append: bool, look: Look) -> Sight {
@@ -169,6 +178,13 @@ mod tests {
         let mut table = Table::default();
         assert_eq!(table.judge(&key("c", "/a"), sight(1, 5, true, Look::Text)), Verdict::Log);
         assert_eq!(table.judge(&key("d", "/b"), sight(1, 5, true, Look::Text)), Verdict::Shared);
+        let moved = key("c", "/moved");
+        assert_eq!(table.judge(&moved, sight(1, 5, true, Look::Text)), Verdict::Shared);
+        table.owns(&key("c", "/a"), (1, sight(2, 5, true, Look::Text).stat.id));
+        assert_eq!(
+            table.judge(&key("c", "/a-old"), sight(2, 5, true, Look::Text)),
+            Verdict::Shared
+        );
         table.retain(|id| id == "d");
         assert_eq!(table.judge(&key("d", "/c"), sight(1, 5, true, Look::Text)), Verdict::Log);
     }
