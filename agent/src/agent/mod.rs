@@ -33,7 +33,7 @@ use crate::observe::metrics::Rooms;
 use crate::observe::{self, Health, Step, log};
 use crate::read::{Pool, ReadSettings};
 use crate::ship::ShipHandle;
-use crate::watch::{self, Listeners, WatchError, WatchSettings, Watcher};
+use crate::watch::{self, Listeners, WatchError, WatchSettings, WatchThread, Watcher};
 use crate::worker::{Inbox, Input, Output, WorkerCounters, WorkerSettings, WorkerThread};
 use router::{Router, Routes};
 
@@ -78,7 +78,10 @@ pub enum StartError {
 }
 
 /// Runs the agent until a signal ends it.
-pub fn run(config: &Config, log: &log::LogGuard) -> Result<(), StartError> {
+///
+/// `thread` was made before all others and is the only one that keeps the capabilities of the
+/// kernel watcher.
+pub fn run(config: &Config, log: &log::LogGuard, thread: WatchThread) -> Result<(), StartError> {
     raise_descriptors();
     let _lock = StateLock::acquire(&config.state_dir, LOCK_PATIENCE, |holder| {
         tracing::warn!(
@@ -99,7 +102,7 @@ pub fn run(config: &Config, log: &log::LogGuard) -> Result<(), StartError> {
         .enable_all()
         .build()?;
     let end = runtime.block_on(async {
-        let running = Running::start(config, opened.store, opened.sources, log).await?;
+        let running = Running::start(config, opened.store, opened.sources, log, thread).await?;
         running.until_the_end(config).await
     });
     // What is still asked of a server or a disk is not waited for: it is not acknowledged.
@@ -154,6 +157,7 @@ impl Running {
         store: Store,
         sources: Vec<(SourceKey, SourceRecord)>,
         log: &log::LogGuard,
+        thread: WatchThread,
     ) -> Result<Self, StartError> {
         let signals = Signals::register()?;
         let http = match config.http_listen {
@@ -178,7 +182,7 @@ impl Running {
             committed(&inboxes),
         )?;
         let (gone, gone_queue) = mpsc::unbounded_channel();
-        let (watcher, sightings) = start_watcher(&docker, &inboxes)?;
+        let (watcher, sightings) = start_watcher(thread, config, &docker, &inboxes)?;
         let workers = start_workers(config, &counters, &ship, &committer, &watcher, &gone)?;
         let started = workers.iter().map(|worker| worker.inbox().clone()).collect();
         assert!(inboxes.set(started).is_ok(), "the workers are started once");
@@ -202,7 +206,7 @@ impl Running {
             own_container_id: discovery.own_container_id(),
         };
         let router = Router::new(config, node.clone(), routes, host.clone(), sources)?;
-        let snapshot = view::snapshot(node, config, &router, &inboxes, &discovery, &ship);
+        let snapshot = view::snapshot(node, config, &router, &inboxes, &discovery, &ship, &watcher);
         let (found, found_files) = router::found_queue();
         let opens = start_opens(config, host, &discovery, found)?;
         let router = tokio::spawn(router.run(changed, found_files, gone_queue));
@@ -237,10 +241,14 @@ impl Running {
             tokio::select! {
                 _ = self.signals.terminate.recv() => break None,
                 _ = self.signals.interrupt.recv() => break None,
-                _ = self.signals.hang_up.recv() => tracing::info!(
-                    "files of credentials and certificates are read again when they change; \
-                     anything else of the configuration needs a restart, which loses nothing"
-                ),
+                _ = self.signals.hang_up.recv() => {
+                    self.watcher.climb();
+                    tracing::info!(
+                        "better ways to watch files are tried again; files of credentials and \
+                         certificates are read again when they change; anything else of the \
+                         configuration needs a restart, which loses nothing"
+                    );
+                }
                 () = self.ship.ended() => break self.ship.health().ended,
             }
         };
@@ -365,12 +373,19 @@ pub fn docker_settings(docker: &config::Docker) -> DockerSettings {
 }
 
 fn start_watcher(
+    thread: WatchThread,
+    config: &Config,
     docker: &DockerSettings,
     inboxes: &Inboxes,
 ) -> Result<(Arc<Watcher>, mpsc::Receiver<watch::Sighting>), StartError> {
     let (sighted, sightings) = discover::sighting_queue();
-    let settings =
-        WatchSettings { roots: vec![discover::containers_dir(docker)], ..WatchSettings::default() };
+    let settings = WatchSettings {
+        roots: vec![discover::containers_dir(docker)],
+        highest: config.watch.rung,
+        prove_in: Some(config.state_dir.clone()),
+        require_kernel: config.watch.require_kernel,
+        ..WatchSettings::default()
+    };
     let inboxes = inboxes.clone();
     let listeners = Listeners {
         news: Arc::new(move |news: watch::News| {
@@ -381,7 +396,7 @@ fn start_watcher(
         // A full queue drops the sighting, and the next listing finds what can be found.
         sighting: Arc::new(move |sighting| drop(sighted.try_send(sighting))),
     };
-    Ok((Arc::new(Watcher::start(settings, listeners)?), sightings))
+    Ok((Arc::new(Watcher::start(thread, settings, listeners)?), sightings))
 }
 
 fn start_workers(

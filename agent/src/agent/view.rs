@@ -11,10 +11,11 @@ use super::router::{Router, Targets};
 use crate::config::{Config, Output};
 use crate::discover::{Discovery, Listed};
 use crate::observe::{
-    ContainerView, FileView, OutputView, PausedTarget, PositionView, SNAPSHOT_TIMEOUT, Snapshot,
-    SnapshotFn,
+    ContainerView, FileView, MountView, OutputView, PausedTarget, PositionView, SNAPSHOT_TIMEOUT,
+    Snapshot, SnapshotFn,
 };
 use crate::ship::ShipHandle;
+use crate::watch::{Standing, Watcher};
 use crate::worker::{Input, Position};
 
 /// Bytes read of each source when it was last asked, so that a rate can be told.
@@ -27,22 +28,26 @@ pub(super) fn snapshot(
     inboxes: &Inboxes,
     discovery: &Arc<Discovery>,
     ship: &ShipHandle,
+    watcher: &Arc<Watcher>,
 ) -> SnapshotFn {
     let kind = match config.output {
         Output::Console => "console",
         Output::Elasticsearch(_) => "elasticsearch",
     };
     let (targets, inboxes) = (router.targets(), inboxes.clone());
-    let (discovery, ship) = (discovery.clone(), ship.clone());
+    let (discovery, ship, watcher) = (discovery.clone(), ship.clone(), watcher.clone());
     let rates = Rates::default();
     Arc::new(move || {
         let (node, targets, inboxes) = (node.clone(), targets.clone(), inboxes.clone());
         let (discovery, ship, rates) = (discovery.clone(), ship.clone(), rates.clone());
+        let watcher = watcher.clone();
         Box::pin(async move {
-            let positions = tokio::task::spawn_blocking(move || positions(&inboxes, &rates));
+            let mounts = mounts(&watcher);
+            let positions = move || positions(&inboxes, &rates, &watcher);
+            let positions = tokio::task::spawn_blocking(positions);
             let positions = positions.await.unwrap_or_default();
             let containers = containers(&discovery.registry().list(), &targets, &positions);
-            Snapshot { node, output: output(kind, &ship), containers, positions }
+            Snapshot { node, output: output(kind, &ship), containers, positions, mounts }
         })
     })
 }
@@ -68,7 +73,16 @@ fn output(kind: &str, ship: &ShipHandle) -> OutputView {
     }
 }
 
-fn positions(inboxes: &Inboxes, rates: &Rates) -> Vec<PositionView> {
+fn mounts(watcher: &Watcher) -> Vec<MountView> {
+    let view = |standing: Standing| MountView {
+        mount: standing.mount.display().to_string(),
+        rung: standing.rung.as_str().to_owned(),
+        why: standing.why,
+    };
+    watcher.standings().into_iter().map(view).collect()
+}
+
+fn positions(inboxes: &Inboxes, rates: &Rates, watcher: &Watcher) -> Vec<PositionView> {
     let Some(inboxes) = inboxes.get() else { return Vec::new() };
     let (reply, replies) = bounded(inboxes.len());
     for inbox in inboxes {
@@ -83,7 +97,10 @@ fn positions(inboxes: &Inboxes, rates: &Rates) -> Vec<PositionView> {
     let mut rates = rates.lock().unwrap_or_else(PoisonError::into_inner);
     let now = Instant::now();
     rates.retain(|source, _| all.iter().any(|position| position.source == *source));
-    let view = |position| view(position, &mut rates, now);
+    let view = |position: Position| {
+        let rung = watcher.rung(position.token).map(|rung| rung.as_str().to_owned());
+        PositionView { rung, ..view(position, &mut rates, now) }
+    };
     let mut views: Vec<_> = all.into_iter().map(view).collect();
     views.sort_by(|a, b| a.source.cmp(&b.source));
     views
@@ -112,6 +129,7 @@ fn view(
         unread_bytes: unread,
         unacked_bytes: position.lag_bytes.saturating_sub(unread),
         bytes_per_second: last.2,
+        rung: None,
         waits_for: position.waits_for,
     }
 }
@@ -144,6 +162,7 @@ fn containers(
                 .iter()
                 .map(|(path, collected)| FileView { path: path.clone(), collected: *collected })
                 .collect(),
+            rung: positions.iter().find(own).and_then(|own| own.rung.clone()),
         }
     };
     listed.iter().map(of).collect()

@@ -118,9 +118,19 @@ impl View {
             Constraint::Length(12),
             Constraint::Fill(2),
             Constraint::Length(8),
+            Constraint::Length(10),
             Constraint::Fill(3),
         ];
-        let titles = ["container", "id", "rate", "lag", "target", "state", "not collected because"];
+        let titles = [
+            "container",
+            "id",
+            "rate",
+            "lag",
+            "target",
+            "state",
+            "news by",
+            "not collected because",
+        ];
         let table = Table::new(rows, widths)
             .header(Row::new(titles).style(Style::new().add_modifier(Modifier::BOLD)))
             .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
@@ -158,6 +168,7 @@ fn row(view: &ContainerView) -> Row<'_> {
         Cell::from(bytes(view.lag_bytes)),
         Cell::from(view.target.as_deref().unwrap_or("-")),
         Cell::from(view.state.as_str()),
+        Cell::from(view.rung.as_deref().unwrap_or("-")),
         Cell::from(view.reason.as_deref().unwrap_or_default()),
     ])
     .style(style)

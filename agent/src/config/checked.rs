@@ -19,6 +19,7 @@ use super::values::{
 use crate::core::limits;
 use crate::discover::opens;
 use crate::encode::Zone;
+use crate::watch::RungName;
 
 /// Everything that can be set, checked once.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +45,7 @@ pub struct Config {
     /// `None`: no HTTP at all.
     pub http_listen: Option<SocketAddr>,
     pub log: Log,
+    pub watch: Watch,
     /// How long SIGTERM waits for receipts.
     pub shutdown_timeout: Duration,
 }
@@ -129,6 +131,15 @@ pub enum Output {
     Elasticsearch(Box<Elasticsearch>),
 }
 
+/// How news of files come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The best way that is tried.
+    pub rung: RungName,
+    /// Not to run without a kernel watcher.
+    pub require_kernel: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
     pub format: LogFormat,
@@ -190,6 +201,7 @@ pub(super) fn check(
         output,
         http,
         log,
+        watch,
         shutdown_timeout,
     } = file;
     let reader = Reader { path, variables: &surroundings.variables };
@@ -256,6 +268,7 @@ pub(super) fn check(
             .value("http.listen", http.listen.as_ref(), off_or(listen))?
             .unwrap_or(Some(SocketAddr::from(([127, 0, 0, 1], 9600)))),
         log: check_log(&reader, log)?,
+        watch: check_watch(&reader, watch)?,
         shutdown_timeout: reader
             .value("shutdown_timeout", shutdown_timeout.as_ref(), units::duration)?
             .unwrap_or(Duration::from_secs(20)),
@@ -331,6 +344,28 @@ fn check_log(reader: &Reader<'_>, log: &file::Log) -> Result<Log, ConfigError> {
         format: reader.choice("log.format", format.as_ref(), &formats)?.unwrap_or(LogFormat::Text),
         level: reader.choice("log.level", level.as_ref(), &levels)?.unwrap_or(LogLevel::Info),
     })
+}
+
+fn check_watch(reader: &Reader<'_>, watch: &file::Watch) -> Result<Watch, ConfigError> {
+    let file::Watch { rung, require } = watch;
+    let rungs = [
+        ("auto", RungName::Fexit),
+        ("fexit", RungName::Fexit),
+        ("kprobe", RungName::Kprobe),
+        ("tracepoint", RungName::Tracepoint),
+        ("inotify", RungName::Inotify),
+        ("poll", RungName::Poll),
+    ];
+    let requirements = [("none", false), ("ebpf", true)];
+    let rung = reader.choice("watch.rung", rung.as_ref(), &rungs)?.unwrap_or(RungName::Fexit);
+    let required = reader.choice("watch.require", require.as_ref(), &requirements)?;
+    let require_kernel = required.unwrap_or(false);
+    if require_kernel && !rung.is_kernel() {
+        return Err(reader.combination(
+            "`watch.require` is `ebpf` and `watch.rung` leaves it out; drop one of them",
+        ));
+    }
+    Ok(Watch { rung, require_kernel })
 }
 
 /// Takes texts apart, and knows what an error has to name.

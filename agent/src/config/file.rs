@@ -37,6 +37,8 @@ pub(super) struct File {
     pub(super) http: Http,
     #[serde(deserialize_with = "section")]
     pub(super) log: Log,
+    #[serde(deserialize_with = "section")]
+    pub(super) watch: Watch,
     pub(super) shutdown_timeout: Option<Text>,
 }
 
@@ -61,6 +63,13 @@ pub(super) struct Batch {
 pub(super) struct Compression {
     pub(super) codec: Option<Text>,
     pub(super) level: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Watch {
+    pub(super) rung: Option<Text>,
+    pub(super) require: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use checked::{
     Batching, Codec, Collect, Compression, Config, Docker, Files, Log, LogFormat, LogLevel, Output,
-    ReadFrom, Shape, Stdout,
+    ReadFrom, Shape, Stdout, Watch,
 };
 pub use elasticsearch::{
     Credentials, Elasticsearch, Family, Secret, SecretError, SecretSource, Server, Tls, WhenRefused,

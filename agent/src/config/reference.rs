@@ -267,6 +267,22 @@ pub(super) const KEYS: &[Key] = &[
         "The least that is said.",
     ),
     key(
+        "watch.rung",
+        "`auto`, `fexit`, `kprobe`, `tracepoint`, `inotify` or `poll`",
+        "auto",
+        "The best way to learn of writes that is tried, the first three by programs in the kernel; \
+         where it cannot be had, those after it are.\n\
+         Less than `auto` is for kernels on which a program does harm: lines come as surely by any.",
+    ),
+    key(
+        "watch.require",
+        "`none` or `ebpf`",
+        "none",
+        "With `ebpf` the agent does not start where no program in the kernel can tell of writes to \
+         the file system of `state_dir`.\n\
+         `sluice doctor` says why, and what each mount's logs stand on.",
+    ),
+    key(
         "shutdown_timeout",
         "time",
         "20s",

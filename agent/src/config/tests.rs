@@ -7,6 +7,7 @@ use super::reference::KEYS;
 use super::*;
 use crate::discover::opens;
 use crate::encode::Zone;
+use crate::watch::RungName;
 
 fn surroundings() -> Surroundings {
     let variables = [("ES", "es1:9200,https://es2"), ("N", "3"), ("PW", "s3cret")];
@@ -67,6 +68,7 @@ fn every_key_is_understood() {
          compression: {codec: stored, level: 6}\n\
          docker: {socket: off, root: /d, host_prefix: /host}\n\
          output: {console: {}}\nhttp: {listen: off}\nlog: {format: json, level: debug}\n\
+         watch: {rung: kprobe, require: ebpf}\n\
          shutdown_timeout: 5s\n",
     )
     .expect("all of it is right");
@@ -92,6 +94,8 @@ fn every_key_is_understood() {
     assert_eq!(config.output, Output::Console);
     assert_eq!(config.http_listen, None);
     assert_eq!(config.log, Log { format: LogFormat::Json, level: LogLevel::Debug });
+    let watch = Watch { rung: RungName::Kprobe, require_kernel: true };
+    assert_eq!(config.watch, watch);
     assert_eq!(config.shutdown_timeout, Duration::from_secs(5));
 }
 

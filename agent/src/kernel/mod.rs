@@ -172,7 +172,7 @@ impl Kernel {
     /// the file has to be looked at after this. One inode may be followed more than once.
     pub fn follow(&mut self, file: Identity) -> Result<Slot, FollowError> {
         if self.news_variant(file.file_system).is_none() {
-            let reason = self.why_no_news(file.file_system);
+            let reason = self.refusals(file.file_system);
             return Err(FollowError::FileSystem { file_system: file.file_system, reason });
         }
         self.follows.follow(file.id).map_err(|error| match error {
@@ -272,6 +272,16 @@ impl Kernel {
         })
     }
 
+    /// Why better variants, or all, do not tell of writes on a file system; empty on the best.
+    pub fn refusals(&self, file_system: FileSystem) -> String {
+        let of = [Feature::News, Feature::NewsOf(file_system)];
+        let verdicts = self.verdicts.iter().filter(|verdict| of.contains(&verdict.feature));
+        let reasons: Vec<String> =
+            verdicts.flat_map(|verdict| &verdict.refused).map(ToString::to_string).collect();
+        let nothing = reasons.is_empty() && self.taken(Feature::News).is_none();
+        if nothing { "nothing known to try".into() } else { reasons.join("; ") }
+    }
+
     /// Followed inodes.
     pub fn followed(&self) -> usize {
         self.follows.slots().len()
@@ -306,14 +316,6 @@ impl Kernel {
 
     fn taken(&self, feature: Feature) -> Option<Variant> {
         self.verdicts.iter().find(|verdict| verdict.feature == feature)?.taken
-    }
-
-    fn why_no_news(&self, file_system: FileSystem) -> String {
-        let of = [Feature::News, Feature::NewsOf(file_system)];
-        let verdicts = self.verdicts.iter().filter(|verdict| of.contains(&verdict.feature));
-        let reasons: Vec<String> =
-            verdicts.flat_map(|verdict| &verdict.refused).map(ToString::to_string).collect();
-        if reasons.is_empty() { "nothing known to try".into() } else { reasons.join("; ") }
     }
 }
 

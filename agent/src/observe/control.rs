@@ -1,7 +1,7 @@
 //! The control socket: HTTP and JSON over a Unix socket in the state directory, for the owner of
 //! the state directory only.
 //!
-//! `GET /containers`, `GET /positions`, `GET /version`.
+//! `GET /containers`, `GET /positions`, `GET /mounts`, `GET /version`.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -97,6 +97,7 @@ impl ControlSocket {
         let routes = Router::new()
             .route("/containers", get(containers))
             .route("/positions", get(positions))
+            .route("/mounts", get(mounts))
             .with_state(snapshot)
             .route("/version", get(|| async { Json(Version::of_this_process()) }));
         let listener = Limited::new(listener, CONNECTIONS_MAX, ANSWERLESS_MAX);
@@ -110,6 +111,10 @@ async fn containers(State(snapshot): State<SnapshotFn>) -> Response {
 
 async fn positions(State(snapshot): State<SnapshotFn>) -> Response {
     answer(&snapshot, |snapshot| Json(snapshot.positions).into_response()).await
+}
+
+async fn mounts(State(snapshot): State<SnapshotFn>) -> Response {
+    answer(&snapshot, |snapshot| Json(snapshot.mounts).into_response()).await
 }
 
 async fn answer(snapshot: &SnapshotFn, part: impl FnOnce(Snapshot) -> Response) -> Response {

@@ -15,6 +15,18 @@ pub struct Snapshot {
     pub containers: Vec<ContainerView>,
     /// One per followed source.
     pub positions: Vec<PositionView>,
+    /// One per mount with followed files.
+    pub mounts: Vec<MountView>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountView {
+    /// Where it is mounted.
+    pub mount: String,
+    /// How news of files there come.
+    pub rung: String,
+    /// Why by no better way; empty on the best.
+    pub why: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +64,8 @@ pub struct ContainerView {
     /// Of all its sources.
     pub lag_bytes: u64,
     pub bytes_per_second: u64,
+    /// How news of its log come.
+    pub rung: Option<String>,
     /// Logs that it writes to files.
     #[serde(default)]
     pub files: Vec<FileView>,
@@ -93,6 +107,8 @@ pub struct PositionView {
     /// Bytes read and not acknowledged.
     pub unacked_bytes: u64,
     pub bytes_per_second: u64,
+    /// How news of it come.
+    pub rung: Option<String>,
     /// The index that refuses, while one does.
     pub waits_for: Option<String>,
 }

@@ -32,7 +32,7 @@ fn write_page(
          <style>{STYLE}</style><h1>sluice {VERSION}</h1>"
     )?;
     let ready = if ready { "started" } else { "starting" };
-    let Some(Snapshot { node, output, containers, positions: _ }) = snapshot else {
+    let Some(Snapshot { node, output, containers, positions: _, mounts: _ }) = snapshot else {
         return write!(page, "<p>{ready}; <b class=bad>the workers do not answer</b>");
     };
     write!(

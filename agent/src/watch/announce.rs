@@ -25,11 +25,26 @@ pub(super) struct Mark {
     /// How many current files were made since it is followed, as far as a rung saw it. Ordered by
     /// `told`: it is counted before the news of it is.
     files_begun: AtomicU32,
+    /// Place in [`RungName::ALL`], for those who ask: nothing hangs on it, so nothing is ordered.
+    rung: AtomicU8,
 }
 
 impl Mark {
     pub(super) fn new(source: SourceToken) -> Arc<Self> {
-        Arc::new(Self { source, told: AtomicU8::new(0), files_begun: AtomicU32::new(0) })
+        Arc::new(Self {
+            source,
+            told: AtomicU8::new(0),
+            files_begun: AtomicU32::new(0),
+            rung: AtomicU8::new(RungName::Poll as u8),
+        })
+    }
+
+    pub(super) fn stand_on(&self, rung: RungName) {
+        self.rung.store(rung as u8, Ordering::Relaxed);
+    }
+
+    fn rung(&self) -> RungName {
+        RungName::ALL[usize::from(self.rung.load(Ordering::Relaxed))]
     }
 
     /// True if the worker has to be told.
@@ -75,6 +90,11 @@ impl Announcer {
         let Some(mark) = marks.get(&source) else { return 0 };
         mark.clear();
         mark.files_begun.load(Ordering::Acquire)
+    }
+
+    pub(super) fn rung(&self, source: SourceToken) -> Option<RungName> {
+        let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
+        marks.get(&source).map(|mark| mark.rung())
     }
 
     pub(super) fn announce(&self, mark: &Mark, names: bool, rung: RungName) {

@@ -2,6 +2,9 @@
 //!
 //! Names and writes have a queue each. A busy log has a write for each line, so its queue is left
 //! alone for a while; a name that comes or goes may be gone by then, so it wakes at once.
+//!
+//! The kernel watcher tells of writes better, and a watch for them costs the writer, so where it
+//! does only names are watched here.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,7 +16,7 @@ use inotify::{Event, EventMask, Inotify, WatchDescriptor, WatchMask};
 use crate::core::SourceToken;
 
 use super::open::{CONFIG_NAME, HOST_CONFIG_NAME};
-use super::rung::{Log, Queue, Refusal, Rung, RungName, Signal};
+use super::rung::{Log, Queue, Refusal, Signal};
 
 /// One read of the queue; 1 500 events of a container's log.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -36,8 +39,8 @@ pub(super) struct InotifyRung {
 
 struct Watch {
     names: WatchDescriptor,
-    /// Nobody writes into a root.
-    writes: Option<WatchDescriptor>,
+    /// With what it asks for.
+    writes: Option<(WatchDescriptor, WatchMask)>,
     path: PathBuf,
     kind: Kind,
     /// More than one path led to it.
@@ -58,6 +61,28 @@ pub(super) enum Kind {
 struct Follower {
     source: SourceToken,
     current_name: String,
+    writes: Writes,
+}
+
+/// Whether a follower hears of writes from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    Heard,
+    /// A better rung tells of them.
+    Elsewhere,
+}
+
+impl Watch {
+    /// `None` where nobody writes, or where all that is written is told of by a better rung.
+    fn writes_wanted(&self) -> Option<WatchMask> {
+        let heard = self.followers.iter().any(|follower| follower.writes == Writes::Heard);
+        match self.kind {
+            _ if heard => Some(WRITES),
+            // For the descriptions that old engines write in place.
+            Kind::Container if self.followers.is_empty() => Some(CLOSES),
+            _ => None,
+        }
+    }
 }
 
 impl InotifyRung {
@@ -77,7 +102,8 @@ impl InotifyRung {
     }
 
     pub(super) fn watch_container(&mut self, dir: &Path) -> Result<(), Refusal> {
-        self.watch(dir, Kind::Container).map(|_| ())
+        let number = self.watch(dir, Kind::Container)?;
+        self.settle_writes(number).inspect_err(|_| self.unwatch_container(dir))
     }
 
     /// The container is gone or its root is no longer ours; what is followed stays watched.
@@ -86,6 +112,8 @@ impl InotifyRung {
         let Some(watch) = self.watches.get_mut(&number) else { return };
         watch.kind = Kind::Followed;
         self.release(number);
+        // Only ever less than before.
+        let _ = self.settle_writes(number);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -97,20 +125,9 @@ impl InotifyRung {
             self.raise(number, path, kind);
             return Ok(number);
         }
-        let refusal = |source| Refusal::of(path, source);
-        let names = self.names.watches().add(path, NAMES).map_err(refusal)?;
+        let added = self.names.watches().add(path, NAMES);
+        let names = added.map_err(|source| Refusal::of(path, source))?;
         let number = names.get_watch_descriptor_id();
-        let mut writes = None;
-        if kind != Kind::Root {
-            let added = self.writes.watches().add(path, WRITES);
-            if added.is_err() && !self.watches.contains_key(&number) {
-                let _ = self.names.watches().remove(names.clone());
-            }
-            writes = Some(added.map_err(refusal)?);
-        }
-        if let Some(writes) = &writes {
-            self.by_writes.insert(writes.get_watch_descriptor_id(), number);
-        }
         self.by_path.insert(path.to_owned(), number);
         let watch = self.watches.entry(number).or_insert_with(|| Watch {
             names,
@@ -120,10 +137,35 @@ impl InotifyRung {
             aliased: false,
             followers: Vec::new(),
         });
-        watch.writes = writes.or(watch.writes.take());
         watch.aliased |= watch.path != path;
         self.raise(number, path, kind);
         Ok(number)
+    }
+
+    /// Brings the watch for writes to what its directory's followers want.
+    fn settle_writes(&mut self, number: i32) -> Result<(), Refusal> {
+        let Some(watch) = self.watches.get_mut(&number) else { return Ok(()) };
+        let wanted = watch.writes_wanted();
+        let held = watch.writes.as_ref().map(|(_, mask)| *mask);
+        if held == wanted {
+            return Ok(());
+        }
+        let Some(mask) = wanted else {
+            if let Some((writes, _)) = watch.writes.take() {
+                self.by_writes.remove(&writes.get_watch_descriptor_id());
+                let _ = self.writes.watches().remove(writes);
+            }
+            return Ok(());
+        };
+        // One that is held is changed.
+        match self.writes.watches().add(&watch.path, mask) {
+            Ok(writes) => {
+                self.by_writes.insert(writes.get_watch_descriptor_id(), number);
+                watch.writes = Some((writes, mask));
+                Ok(())
+            }
+            Err(source) => Err(Refusal::of(&watch.path, source)),
+        }
     }
 
     /// A directory that is watched for two reasons is a container's, under its root's path.
@@ -155,7 +197,7 @@ impl InotifyRung {
         }
         // They may have ended by themselves with their directory.
         let _ = self.names.watches().remove(watch.names.clone());
-        if let Some(writes) = &watch.writes {
+        if let Some((writes, _)) = &watch.writes {
             self.by_writes.remove(&writes.get_watch_descriptor_id());
             let _ = self.writes.watches().remove(writes.clone());
         }
@@ -173,37 +215,42 @@ impl InotifyRung {
     }
 }
 
-impl Rung for InotifyRung {
-    fn name(&self) -> RungName {
-        RungName::Inotify
-    }
-
-    fn follow(&mut self, log: &Log) -> Result<(), Refusal> {
+impl InotifyRung {
+    /// An error leaves the log to the next rung.
+    pub(super) fn follow(&mut self, log: &Log, writes: Writes) -> Result<(), Refusal> {
         let number = self.watch(&log.dir, Kind::Followed)?;
         if let Some(watch) = self.watches.get_mut(&number) {
-            watch
-                .followers
-                .push(Follower { source: log.source, current_name: log.current_name.clone() });
+            watch.followers.retain(|follower| follower.source != log.source);
+            watch.followers.push(Follower {
+                source: log.source,
+                current_name: log.current_name.clone(),
+                writes,
+            });
         }
-        Ok(())
+        self.settle_writes(number).inspect_err(|_| self.unfollow(log))
     }
 
-    fn unfollow(&mut self, log: &Log) {
+    pub(super) fn unfollow(&mut self, log: &Log) {
         let Some(&number) = self.by_path.get(&log.dir) else { return };
         if let Some(watch) = self.watches.get_mut(&number) {
             watch.followers.retain(|follower| follower.source != log.source);
         }
         self.release(number);
+        // Of a container that nobody follows less is asked for, and that cannot be refused.
+        let _ = self.settle_writes(number);
     }
 
-    fn wait_on(&self, queue: Queue) -> BorrowedFd<'_> {
+    /// Readable when there are signals of this kind.
+    pub(super) fn wait_on(&self, queue: Queue) -> BorrowedFd<'_> {
         match queue {
             Queue::Names => self.names.as_fd(),
             Queue::Writes => self.writes.as_fd(),
         }
     }
 
-    fn collect(&mut self, queue: Queue, signals: &mut Vec<Signal>) -> bool {
+    /// Moves what was signalled since the last call into `signals`, without blocking and up to a
+    /// bound. False if there was nothing.
+    pub(super) fn collect(&mut self, queue: Queue, signals: &mut Vec<Signal>) -> bool {
         let mut ended = Vec::new();
         let mut found = false;
         let inotify = match queue {
@@ -263,7 +310,10 @@ const NAMES: WatchMask = WatchMask::CREATE
     .union(DIRECTORY);
 
 /// Without `EXCL_UNLINK`: a file that is deleted while it is written still has news.
-const WRITES: WatchMask = WatchMask::MODIFY.union(WatchMask::CLOSE_WRITE).union(DIRECTORY);
+const WRITES: WatchMask = WatchMask::MODIFY.union(CLOSES);
+
+/// What a container's directory is asked for while nobody wants to hear of each write.
+const CLOSES: WatchMask = WatchMask::CLOSE_WRITE.union(DIRECTORY);
 
 const DIRECTORY: WatchMask = WatchMask::ONLYDIR.union(WatchMask::DONT_FOLLOW);
 
@@ -297,6 +347,10 @@ fn translate(watch: &Watch, event: &Event<&std::ffi::OsStr>, signals: &mut Vec<S
         if event.mask.contains(EventMask::CREATE) && name == follower.current_name {
             signals.push(Signal::Began { source: follower.source });
         }
+        // Another follower's writes, of a directory that several are followed in.
+        if !came && !went && follower.writes == Writes::Elsewhere {
+            continue;
+        }
         if name.starts_with(&follower.current_name) {
             signals.push(Signal::News { source: follower.source, names: came || went });
         }
@@ -307,5 +361,13 @@ fn translate(watch: &Watch, event: &Event<&std::ffi::OsStr>, signals: &mut Vec<S
         && (name == CONFIG_NAME || name == HOST_CONFIG_NAME);
     if watch.kind == Kind::Container && (came || whole) {
         signals.push(Signal::FileCame { dir: watch.path.clone(), name: name.to_owned() });
+    }
+}
+
+#[cfg(test)]
+impl InotifyRung {
+    pub(super) fn hears_writes(&self, dir: &Path) -> bool {
+        let watch = self.by_path.get(dir).and_then(|number| self.watches.get(number));
+        watch.is_some_and(|watch| watch.writes.is_some())
     }
 }

@@ -1,6 +1,6 @@
 //! takes: the directories of followed logs
 //! gives: "has news", and first sightings of new containers
-//! owns:  rungs (inotify here; the kernel's slots fit in beside it), the sweep
+//! owns:  the ladder of rungs (the kernel watcher, inotify), the sweep
 //! never: decides correctness: a sweep finds what no signal announced, and counts it
 
 use std::fs::File;
@@ -8,10 +8,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Sender, bounded, unbounded};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::core::SourceToken;
@@ -19,24 +18,31 @@ use crate::core::SourceToken;
 use announce::Announcer;
 use run::{Command, Loop};
 use rung::Log;
+use standing::Standings;
 
 mod announce;
 mod counters;
 mod inotify;
+mod ladder;
 mod mounts;
 mod open;
 mod probe;
 mod roots;
 mod run;
 mod rung;
+mod slots;
+mod standing;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod thread;
 
 pub use counters::{Counters, MissedLabel, RungLabel};
 pub(crate) use open::{CONFIG_NAME, HOST_CONFIG_NAME, is_container_id, read_description};
 pub use probe::probe;
 pub use rung::RungName;
+pub use standing::Standing;
+pub use thread::WatchThread;
 
 /// A source has news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +96,12 @@ pub struct WatchSettings {
     /// While something is written, the kernel's queue of writes is drained once per this time. The
     /// first write after a quiet time, and names that come and go, are told at once.
     pub busy_tick: Duration,
+    /// The best rung that is tried.
+    pub highest: RungName,
+    /// A directory of ours, in which the kernel watcher has to prove itself.
+    pub prove_in: Option<PathBuf>,
+    /// Not to start without a kernel watcher.
+    pub require_kernel: bool,
 }
 
 impl Default for WatchSettings {
@@ -101,6 +113,9 @@ impl Default for WatchSettings {
             // A wake-up of the watcher and one of a worker are 0.1 ms of processor in a virtual
             // machine; 10 a second are 0.1 % of a core.
             busy_tick: Duration::from_millis(100),
+            highest: RungName::Fexit,
+            prove_in: None,
+            require_kernel: false,
         }
     }
 }
@@ -112,6 +127,12 @@ pub enum WatchError {
     Setup(#[source] io::Error),
     #[error("cannot start the watcher's thread: {0}")]
     Thread(#[source] io::Error),
+    #[error(
+        "`watch.require` is `ebpf`, and the kernel watcher cannot be had: {why}; see `sluice doctor`"
+    )]
+    Required { why: String },
+    #[error("the watcher's thread has ended")]
+    Ended,
 }
 
 /// The one watcher thread. Shared as `Arc<Watcher>`; it ends with [`Watcher::stop`] or when the
@@ -119,30 +140,48 @@ pub enum WatchError {
 pub struct Watcher {
     announcer: Arc<Announcer>,
     counters: Counters,
+    standings: Standings,
     /// `None` once it was told to end.
     commands: Option<Sender<Command>>,
     bell: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<WatchThread>,
 }
 
 impl Watcher {
-    pub fn start(settings: WatchSettings, listeners: Listeners) -> Result<Self, WatchError> {
+    /// Returns when the roots are watched and the kernel watcher was tried.
+    pub fn start(
+        thread: WatchThread,
+        settings: WatchSettings,
+        listeners: Listeners,
+    ) -> Result<Self, WatchError> {
         let counters = Counters::default();
+        let standings = Standings::default();
         let announcer = Arc::new(Announcer::new(Arc::clone(&listeners.news), counters.clone()));
         // A follow and an unfollow per source; room for all of them at once would be 8 MiB for good.
         let (commands, receiver) = unbounded();
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let bell = Arc::new(eventfd(0, flags).map_err(|errno| WatchError::Setup(errno.into()))?);
-        let watch =
-            Loop::new(settings, listeners, Arc::clone(&announcer), receiver, counters.clone());
-        let thread = {
-            let bell = Arc::clone(&bell);
-            thread::Builder::new()
-                .name("watch".into())
-                .spawn(move || watch.run(&bell))
-                .map_err(WatchError::Thread)?
-        };
-        Ok(Self { announcer, counters, commands: Some(commands), bell, thread: Some(thread) })
+        let mut watch = Loop::new(
+            settings,
+            listeners,
+            Arc::clone(&announcer),
+            receiver,
+            counters.clone(),
+            standings.clone(),
+        );
+        let (started, start) = bounded(1);
+        let rung = Arc::clone(&bell);
+        thread.run(move || {
+            let result = watch.start();
+            let ok = result.is_ok();
+            let _ = started.send(result);
+            if ok {
+                watch.run(&rung);
+            }
+        });
+        start.recv().map_err(|_| WatchError::Ended)??;
+        let (commands, thread) = (Some(commands), Some(thread));
+        Ok(Self { announcer, counters, standings, commands, bell, thread })
     }
 
     /// Watches a further containers directory.
@@ -167,6 +206,21 @@ impl Watcher {
     /// made since it is followed.
     pub fn seen(&self, source: SourceToken) -> u32 {
         self.announcer.seen(source)
+    }
+
+    /// Tries the better rungs now, and forgets what was held against a mount.
+    pub fn climb(&self) {
+        self.send(Command::Climb);
+    }
+
+    /// The rung of a followed source.
+    pub fn rung(&self, source: SourceToken) -> Option<RungName> {
+        self.announcer.rung(source)
+    }
+
+    /// On which rung each mount's logs stand, and why on no better one.
+    pub fn standings(&self) -> Vec<Standing> {
+        self.standings.all()
     }
 
     pub fn counters(&self) -> &Counters {
@@ -194,10 +248,8 @@ impl Watcher {
     fn end(&mut self) {
         self.commands = None;
         self.ring();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the watcher's thread panicked");
+        if let Some(thread) = self.thread.take() {
+            thread.join();
         }
     }
 }

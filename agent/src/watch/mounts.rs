@@ -16,6 +16,7 @@ use crate::core::{Now, SourceToken, limits};
 use super::announce::{Announcer, Mark};
 use super::rung::{Log, RungName};
 use super::sweep::{Changed, Entry, POLLED_LOOKS_PER_SECOND_MAX, Sweep};
+use super::thread::drop_capabilities;
 
 /// Threads for mounts; further mounts share the last one.
 const MOUNT_THREADS_MAX: usize = 16;
@@ -143,7 +144,13 @@ impl Mounts {
         };
         tracing::info!(mount = %mount.point.display(), kind = mount.kind, "polling a mount");
         // Never joined: it may hang for good. It ends when its queue does.
-        thread::Builder::new().name("watch-mount".into()).spawn(move || sweeper.run())?;
+        let run = move || {
+            if let Err(error) = drop_capabilities() {
+                tracing::debug!(%error, "a mount's thread keeps the watcher's capabilities");
+            }
+            sweeper.run();
+        };
+        thread::Builder::new().name("watch-mount".into()).spawn(run)?;
         Ok(MountThread { commands, busy_since_ns, reported: false })
     }
 }
@@ -214,7 +221,7 @@ impl Sweeper {
         self.busy_since_ns.store(Now::read().mono_ns, Ordering::Relaxed);
         match command {
             Command::Follow(log, mark) => {
-                if let Some(entry) = Entry::new(log, mark) {
+                if let Some(entry) = Entry::new(log, mark, RungName::Poll) {
                     // What came between the follower's first news and the first look.
                     self.announcer.announce(&entry.mark, true, RungName::Poll);
                     self.sweep.insert(entry);

@@ -54,3 +54,34 @@ pub(crate) fn read_description(path: &Path) -> Option<Vec<u8>> {
 pub(crate) fn is_container_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
+
+/// The id of a container out of the path of its cgroup: the last run of 64 hex digits, whatever
+/// an engine and systemd put around it (`/docker/<id>`, `/kubepods/…/<id>`,
+/// `/system.slice/docker-<id>.scope`, `…/cri-containerd-<id>.scope`).
+pub(crate) fn container_id_in(cgroup: &str) -> Option<&str> {
+    let is_other = |character: char| !matches!(character, '0'..='9' | 'a'..='f');
+    cgroup.rsplit(is_other).find(|run| is_container_id(run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_container_of_a_cgroup() {
+        let id = "451ea1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
+        let other = id.replace("451e", "0000");
+        let check = |path: &str, expect: Option<&str>| assert_eq!(container_id_in(path), expect);
+        check(&format!("/docker/{id}"), Some(id));
+        check(&format!("12:pids:/docker/{id}"), Some(id));
+        check(&format!("/system.slice/docker-{id}.scope"), Some(id));
+        check(&format!("/kubepods/burstable/pod6a-1/{id}"), Some(id));
+        check(&format!("/kubepods.slice/x.slice/cri-containerd-{id}.scope"), Some(id));
+        check(&format!("/docker/{other}/docker/{id}/init"), Some(id));
+        check(&format!("/docker/{}", &id[1..]), None);
+        check(&format!("/docker/{id}0"), None);
+        check(&format!("/docker/{}", id.to_uppercase()), None);
+        check("/system.slice/sshd.service", None);
+        check("", None);
+    }
+}

@@ -99,6 +99,30 @@ impl Roots {
         refused
     }
 
+    /// The kernel told of the container `id`: what no watch was left for is opened now.
+    pub(super) fn container_moved(
+        &mut self,
+        id: &str,
+        mut rung: Option<&mut InotifyRung>,
+    ) -> Refused {
+        let roots: Vec<PathBuf> = self.by_path.keys().cloned().collect();
+        let mut refused = None;
+        for dir in roots.into_iter().map(|root| root.join(id)) {
+            let known = self.places.get(&dir);
+            if known.is_some_and(|place| place.followed || !place.opened.is_empty()) {
+                continue;
+            }
+            if known.is_none() {
+                if !dir.is_dir() {
+                    continue;
+                }
+                refused = self.add_place(&dir, id, rung.as_deref_mut()).or(refused);
+            }
+            self.sight(&dir);
+        }
+        refused
+    }
+
     pub(super) fn directory_went(
         &mut self,
         root: &Path,

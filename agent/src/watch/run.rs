@@ -9,17 +9,21 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::core::{Now, SourceToken};
+use crate::kernel;
 
 use super::announce::Announcer;
 use super::inotify::InotifyRung;
-use super::mounts::Mounts;
+use super::ladder::{Climbed, Ladder};
+use super::mounts::{Mount, Mounts};
 use super::roots::Roots;
-use super::rung::{Log, Queue, Refusal, Rung, RungName, Signal};
+use super::rung::{Log, Queue, RungName, Signal};
+use super::slots::{KernelRung, Refollowed};
+use super::standing::Standings;
 use super::sweep::{
     Changed, Entry, Finding, Gathered, POLLED_LOOKS_PER_SECOND_MAX, PROVEN_LOOKS_PER_SECOND_MAX,
     Sweep,
 };
-use super::{Counters, Listeners, WatchSettings};
+use super::{Counters, Listeners, WatchError, WatchSettings};
 
 /// How long a signal may still come after the sweep saw a change. `write` makes the new size
 /// visible page by page and signals at its end, which throttling may put off; and writes
@@ -29,10 +33,15 @@ const SIGNAL_GRACE: Duration = Duration::from_millis(200);
 /// Changes that wait for their signal. Beyond it they are announced and not counted as missed.
 const SUSPECTS_MAX: usize = 1_024;
 
+/// How often a better rung is tried. An attempt takes some tens of milliseconds.
+const CLIMB_INTERVAL: Duration = Duration::from_hours(1);
+
 pub(super) enum Command {
     AddRoot(PathBuf),
     Follow(Log),
     Unfollow(SourceToken),
+    /// Try the better rungs now.
+    Climb,
 }
 
 /// What the thread has to do after a step.
@@ -49,17 +58,20 @@ pub(super) struct Loop {
     counters: Counters,
     announcer: Arc<Announcer>,
     commands: Receiver<Command>,
-    /// Rung of what is in `proven`; `None` if the kernel gave no instance.
-    inotify: Option<InotifyRung>,
+    ladder: Ladder,
+    /// What a rung announces.
     proven: Sweep,
     polled: Sweep,
     mounts: Mounts,
     roots: Roots,
     suspects: Vec<(u64, Finding)>,
     rescan_ns: u64,
+    /// When the better rungs are tried again; never, where there is none to try.
+    climb_ns: u64,
     /// Writes are not looked for before.
     writes_ns: u64,
-    limit_reported: bool,
+    /// But for a second look at what was written first after a quiet time.
+    early_ns: Option<u64>,
     signals: Vec<Signal>,
     /// Sources with news in the present drain.
     gathered: Vec<SourceToken>,
@@ -73,18 +85,20 @@ impl Loop {
         announcer: Arc<Announcer>,
         commands: Receiver<Command>,
         counters: Counters,
+        standings: Standings,
     ) -> Self {
         let interval = settings.sweep_interval;
-        let mut this = Self {
-            inotify: None,
+        Self {
+            ladder: Ladder::new(settings.highest, standings, counters.clone()),
             proven: Sweep::new(interval, PROVEN_LOOKS_PER_SECOND_MAX),
             polled: Sweep::new(interval, POLLED_LOOKS_PER_SECOND_MAX),
             mounts: Mounts::new(Arc::clone(&announcer), interval),
             roots: Roots::new(listeners.sighting, counters.clone()),
             suspects: Vec::new(),
             rescan_ns: 0,
+            climb_ns: u64::MAX,
             writes_ns: 0,
-            limit_reported: false,
+            early_ns: None,
             signals: Vec::new(),
             gathered: Vec::new(),
             findings: Vec::new(),
@@ -92,23 +106,32 @@ impl Loop {
             counters,
             announcer,
             commands,
-        };
-        this.open_inotify();
-        this
+        }
     }
 
-    pub(super) fn run(mut self, bell: &OwnedFd) {
+    /// Watches the roots and opens the kernel watcher: on the thread that will hold it.
+    pub(super) fn start(&mut self) -> Result<(), WatchError> {
         let now = Now::read();
+        // What comes while the kernel watcher is made waits in inotify's queue.
         for root in std::mem::take(&mut self.settings.roots) {
             self.add_root(&root, now);
         }
+        self.climb(now);
+        if self.settings.require_kernel {
+            self.ladder.kernel_at_home().map_err(|why| WatchError::Required { why })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn run(mut self, bell: &OwnedFd) {
         loop {
             let next = self.step(Now::read());
             if next.ended {
                 return;
             }
-            self.wait(next, bell);
-            self.counters.wakeups.inc();
+            if self.wait(next, bell) {
+                self.counters.wakeups.inc();
+            }
         }
     }
 
@@ -120,20 +143,43 @@ impl Loop {
         if now.mono_ns >= self.rescan_ns {
             self.rescan(now);
         }
+        if now.mono_ns >= self.climb_ns {
+            self.climb(now);
+        }
         self.settle(now);
         self.count();
         let busy = self.writes_ns > now.mono_ns;
         // While busy also the sweep waits for the tick, so that wake-ups stay bounded.
-        let wake_ns = if busy { self.writes_ns } else { self.next_wake_ns() };
+        let wake_ns = if busy {
+            self.writes_ns.min(self.early_ns.unwrap_or(u64::MAX))
+        } else {
+            self.next_wake_ns()
+        };
         Next { wake_ns, busy, ended }
     }
 
-    fn wait(&self, next: Next, bell: &OwnedFd) {
-        let wait = Duration::from_nanos(next.wake_ns.saturating_sub(Now::read().mono_ns));
+    /// False if there was nothing to wait for.
+    fn wait(&mut self, next: Next, bell: &OwnedFd) -> bool {
+        if !next.busy
+            && let Some(kernel) = &mut self.ladder.kernel
+            && !kernel.sleep(Now::read())
+        {
+            return false;
+        }
+        let mut wake_ns = next.wake_ns;
+        if let Some(kernel) = &self.ladder.kernel
+            && !next.busy
+        {
+            wake_ns = wake_ns.min(kernel.next_look_ns().unwrap_or(u64::MAX));
+        }
+        let wait = Duration::from_nanos(wake_ns.saturating_sub(Now::read().mono_ns));
         let timeout =
             Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let mut fds = vec![PollFd::new(bell, PollFlags::IN)];
-        if let Some(rung) = &self.inotify {
+        if let Some(kernel) = &self.ladder.kernel {
+            fds.push(PollFd::from_borrowed_fd(kernel.wait_on(), PollFlags::IN));
+        }
+        if let Some(rung) = &self.ladder.inotify {
             fds.push(PollFd::from_borrowed_fd(rung.wait_on(Queue::Names), PollFlags::IN));
             if !next.busy {
                 fds.push(PollFd::from_borrowed_fd(rung.wait_on(Queue::Writes), PollFlags::IN));
@@ -142,10 +188,11 @@ impl Loop {
         // Interrupted or not: the next step looks for itself.
         let _ = poll(&mut fds, Some(&timeout));
         let _ = rustix::io::read(bell.as_fd(), &mut [0_u8; 8]);
+        true
     }
 
     fn next_wake_ns(&self) -> u64 {
-        let mut wake = self.rescan_ns;
+        let mut wake = self.rescan_ns.min(self.climb_ns);
         for sweep in [&self.proven, &self.polled] {
             wake = wake.min(sweep.next_wake_ns().unwrap_or(u64::MAX));
         }
@@ -161,6 +208,7 @@ impl Loop {
                 Ok(Command::AddRoot(root)) => self.add_root(&root, now),
                 Ok(Command::Follow(log)) => self.follow(log, now),
                 Ok(Command::Unfollow(source)) => self.unfollow(source),
+                Ok(Command::Climb) => self.climb(now),
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => return true,
             }
@@ -177,8 +225,8 @@ impl Loop {
             );
             return;
         }
-        let refused = self.roots.add(root, self.inotify.as_mut());
-        self.report(refused.as_ref());
+        let refused = self.roots.add(root, self.ladder.inotify.as_mut());
+        self.ladder.report(refused.as_ref());
     }
 
     fn follow(&mut self, log: Log, now: Now) {
@@ -193,28 +241,58 @@ impl Loop {
             }
             return;
         }
-        let rung = self.climb(&log);
+        let rung = self.ladder.follow(&log, &mount.point);
         // After the watch and before the first look: nothing falls between the two, and what was
         // written before is announced now.
-        if let Some(entry) = Entry::new(log, Arc::clone(&mark)) {
-            match rung {
-                RungName::Inotify => self.proven.insert(entry),
-                RungName::Poll => self.polled.insert(entry),
-            }
+        if let Some(entry) = Entry::new(log, Arc::clone(&mark), rung) {
+            self.insert(entry);
         }
         self.announcer.announce(&mark, true, rung);
     }
 
-    /// The highest rung that takes `log`.
-    fn climb(&mut self, log: &Log) -> RungName {
-        let Some(rung) = &mut self.inotify else { return RungName::Poll };
-        match rung.follow(log) {
-            Ok(()) => rung.name(),
-            Err(refusal) => {
-                self.report(Some(&refusal));
-                RungName::Poll
-            }
+    fn insert(&mut self, entry: Entry) {
+        if entry.rung() == RungName::Poll {
+            self.polled.insert(entry);
+        } else {
+            self.proven.insert(entry);
         }
+    }
+
+    /// Tries the better rungs, and moves every log up if one is to be had.
+    fn climb(&mut self, now: Now) {
+        self.climb_ns =
+            if self.settings.highest.is_kernel() { now.after(CLIMB_INTERVAL) } else { u64::MAX };
+        let settings = kernel::Settings {
+            prove_in: self.settings.prove_in.clone(),
+            ..kernel::Settings::default()
+        };
+        if self.ladder.open_kernel(&settings) == Climbed::Yes {
+            let all = self.proven.entries().map(|entry| entry.log.source).collect();
+            self.follow_again(all, now);
+        }
+    }
+
+    /// Puts logs on the best rung that takes them now.
+    fn follow_again(&mut self, sources: Vec<SourceToken>, now: Now) {
+        for source in sources {
+            let Some(mut entry) = self.proven.remove(source) else { continue };
+            let mount = self.mounts.mount_of(&entry.log.dir, now);
+            entry.stand_on(self.ladder.follow(&entry.log, &mount.point));
+            // Between two rungs nobody listened.
+            entry.signalled = true;
+            self.announcer.announce(&entry.mark, true, entry.rung());
+            self.insert(entry);
+        }
+    }
+
+    /// The kernel watcher does not tell of writes on this mount.
+    fn demote(&mut self, mount: &Mount, rung: RungName, now: Now) {
+        self.ladder.demote(&mount.point, rung);
+        let entries = self.proven.entries().filter(|entry| entry.rung().is_kernel());
+        let logs: Vec<_> = entries.map(|entry| (entry.log.source, entry.log.dir.clone())).collect();
+        let there = logs.into_iter().filter(|(_, dir)| self.mounts.mount_of(dir, now) == *mount);
+        let sources = there.map(|(source, _)| source).collect();
+        self.follow_again(sources, now);
     }
 
     fn unfollow(&mut self, source: SourceToken) {
@@ -223,9 +301,7 @@ impl Loop {
             return;
         }
         if let Some(entry) = self.proven.remove(source) {
-            if let Some(rung) = &mut self.inotify {
-                rung.unfollow(&entry.log);
-            }
+            self.ladder.unfollow(&entry.log);
             self.roots.set_followed(&entry.log.dir, false);
         } else if let Some(entry) = self.polled.remove(source) {
             self.roots.set_followed(&entry.log.dir, false);
@@ -233,30 +309,54 @@ impl Loop {
     }
 
     fn drain(&mut self, now: Now) {
-        let Some(rung) = &mut self.inotify else { return };
         let mut signals = std::mem::take(&mut self.signals);
         // Writes first: that a file was made is in the other queue before the first write to it.
-        if now.mono_ns >= self.writes_ns && rung.collect(Queue::Writes, &mut signals) {
-            self.writes_ns = now.after(self.settings.busy_tick);
+        let is_early = self.early_ns.is_some_and(|at| at <= now.mono_ns);
+        if now.mono_ns >= self.writes_ns || is_early {
+            let was_quiet = now.since(self.writes_ns) > self.settings.busy_tick;
+            let Ladder { inotify, kernel, .. } = &mut self.ladder;
+            let mut written = false;
+            if let Some(rung) = inotify {
+                written |= rung.collect(Queue::Writes, &mut signals);
+            }
+            if let Some(rung) = kernel {
+                written |= rung.collect(now, &mut signals);
+            }
+            self.early_ns = None;
+            if written {
+                self.writes_ns = now.after(self.settings.busy_tick);
+                // A log that goes on being written is looked at again anyway.
+                let next_look = kernel.as_ref().and_then(KernelRung::next_look_ns);
+                self.early_ns = next_look.filter(|_| was_quiet);
+            }
         }
-        rung.collect(Queue::Names, &mut signals);
+        if let Some(rung) = &mut self.ladder.inotify {
+            rung.collect(Queue::Names, &mut signals);
+        }
+        if let Some(rung) = &mut self.ladder.kernel {
+            rung.collect_edges(&mut signals);
+        }
         for signal in signals.drain(..) {
             self.hear(signal, now);
         }
         self.signals = signals;
-        self.tell();
+        self.tell(now);
     }
 
     /// Passes on what was gathered: once per source and drain, also if its worker looks meanwhile.
-    fn tell(&mut self) {
+    fn tell(&mut self, now: Now) {
+        let mut lost = Vec::new();
         for source in self.gathered.drain(..) {
-            if let Some(entry) = self.proven.find(source)
-                && let Some(heard) = entry.gathered.take()
-            {
-                let names = heard == Gathered::Names;
-                self.announcer.announce(&entry.mark, names, RungName::Inotify);
+            let Some(entry) = self.proven.find(source) else { continue };
+            let Some(heard) = entry.gathered.take() else { continue };
+            let names = heard == Gathered::Names;
+            // Before it is told: what is written to a new file from now on has a slot.
+            if names && entry.rung().is_kernel() && self.ladder.refollow(&entry.log).is_err() {
+                lost.push(source);
             }
+            self.announcer.announce(&entry.mark, names, entry.rung());
         }
+        self.follow_again(lost, now);
     }
 
     pub(super) fn hear(&mut self, signal: Signal, now: Now) {
@@ -277,17 +377,24 @@ impl Loop {
                 }
             }
             Signal::Dropped { source } => {
-                if let Some(entry) = self.proven.remove(source) {
-                    self.announcer.announce(&entry.mark, true, RungName::Inotify);
+                if let Some(mut entry) = self.proven.remove(source) {
+                    self.announcer.announce(&entry.mark, true, entry.rung());
+                    self.ladder.dropped(source);
+                    entry.stand_on(RungName::Poll);
                     self.polled.insert(entry);
                 }
             }
             Signal::DirectoryCame { root, name } => {
-                let refused = self.roots.directory_came(&root, &name, self.inotify.as_mut());
-                self.report(refused.as_ref());
+                let inotify = self.ladder.inotify.as_mut();
+                let refused = self.roots.directory_came(&root, &name, inotify);
+                self.ladder.report(refused.as_ref());
             }
             Signal::DirectoryWent { root, name } => {
-                self.roots.directory_went(&root, &name, self.inotify.as_mut());
+                self.roots.directory_went(&root, &name, self.ladder.inotify.as_mut());
+            }
+            Signal::Container { id } => {
+                let refused = self.roots.container_moved(&id, self.ladder.inotify.as_mut());
+                self.ladder.report(refused.as_ref());
             }
             Signal::RootWent { root } => self.roots.root_went(&root),
             Signal::FileCame { dir, name } => self.roots.file_came(&dir, &name),
@@ -295,7 +402,7 @@ impl Loop {
             Signal::WritesLost => {
                 self.counters.overflows.inc();
                 for entry in self.proven.entries() {
-                    self.announcer.announce(&entry.mark, false, RungName::Inotify);
+                    self.announcer.announce(&entry.mark, false, entry.rung());
                 }
             }
         }
@@ -305,43 +412,50 @@ impl Loop {
     fn lost(&mut self, now: Now) {
         self.counters.overflows.inc();
         for entry in self.proven.entries() {
-            self.announcer.announce(&entry.mark, true, RungName::Inotify);
+            self.announcer.announce(&entry.mark, true, entry.rung());
         }
+        let kernel = self.proven.entries().filter(|entry| entry.rung().is_kernel());
+        let behind: Vec<_> = kernel
+            .filter(|entry| self.ladder.refollow(&entry.log).is_err())
+            .map(|entry| entry.log.source)
+            .collect();
+        self.follow_again(behind, now);
         self.rescan(now);
         self.roots.look_again();
     }
 
     fn rescan(&mut self, now: Now) {
         self.rescan_ns = now.after(self.settings.rescan_interval);
-        if self.inotify.is_none() {
-            self.open_inotify();
-        }
-        let refused = self.roots.rescan(self.inotify.as_mut());
-        self.report(refused.as_ref());
+        self.ladder.open_inotify();
+        let refused = self.roots.rescan(self.ladder.inotify.as_mut());
+        self.ladder.report(refused.as_ref());
         self.mounts.report_stalls(now);
         if refused.is_none() {
-            self.promote();
+            self.promote(now);
         }
     }
 
     /// Tries again for logs that no watch was left for.
-    fn promote(&mut self) {
-        let Some(rung) = &mut self.inotify else { return };
+    fn promote(&mut self, now: Now) {
         let waiting: Vec<SourceToken> =
             self.polled.entries().map(|entry| entry.log.source).collect();
         for source in waiting {
             let Some(entry) = self.polled.find(source) else { continue };
-            match rung.follow(&entry.log) {
-                Ok(()) => {
-                    if let Some(mut entry) = self.polled.remove(source) {
-                        // Its next look may find what was written before the watch.
-                        entry.signalled = true;
-                        self.announcer.announce(&entry.mark, true, RungName::Poll);
-                        self.proven.insert(entry);
-                    }
+            let mount = self.mounts.mount_of(&entry.log.dir, now);
+            let limited = self.counters.limited.get();
+            let rung = self.ladder.follow(&entry.log, &mount.point);
+            if rung == RungName::Poll {
+                if self.counters.limited.get() != limited {
+                    return;
                 }
-                Err(Refusal::Limit { .. }) => return,
-                Err(Refusal::Path { .. }) => {}
+                continue;
+            }
+            if let Some(mut entry) = self.polled.remove(source) {
+                // Its next look may find what was written before the watch.
+                entry.signalled = true;
+                entry.stand_on(rung);
+                self.announcer.announce(&entry.mark, true, RungName::Poll);
+                self.proven.insert(entry);
             }
         }
     }
@@ -379,43 +493,41 @@ impl Loop {
             self.announcer.announce(&entry.mark, finding.change == Changed::File, RungName::Poll);
             // Setting a file's time is no write and makes no signal that we ask for.
             if finding.change != Changed::Time {
-                let mount = self.mounts.mount_of(&entry.log.dir, now);
-                self.counters.count_missed(RungName::Inotify, &mount.point.to_string_lossy());
+                self.missed(finding.source, now);
             }
         }
     }
 
-    fn open_inotify(&mut self) {
-        match InotifyRung::new() {
-            Ok(rung) => self.inotify = Some(rung),
-            Err(error) => {
-                self.report(Some(&Refusal::of(Path::new("a new inotify instance"), error)));
-            }
+    /// A change of `source` that its rung should have announced.
+    fn missed(&mut self, source: SourceToken, now: Now) {
+        let Some(entry) = self.proven.find(source) else { return };
+        let mount = self.mounts.mount_of(&entry.log.dir, now);
+        let point = mount.point.to_string_lossy();
+        let rung = entry.rung();
+        if !rung.is_kernel() {
+            self.counters.count_missed(rung, &point);
+            return;
         }
-    }
-
-    /// Says once what limit was reached and how to raise it.
-    fn report(&mut self, refusal: Option<&Refusal>) {
-        match refusal {
-            None => {}
-            Some(error @ Refusal::Limit { .. }) => {
-                self.counters.limited.inc();
-                if !std::mem::replace(&mut self.limit_reported, true) {
-                    tracing::warn!(
-                        %error,
-                        "polling instead; raise it with: sysctl -w \
-                         fs.inotify.max_user_watches=1048576 fs.inotify.max_user_instances=1024"
-                    );
-                }
+        match self.ladder.refollow(&entry.log) {
+            Ok(Refollowed::Same) => {
+                self.counters.count_missed(rung, &point);
+                self.demote(&mount, rung, now);
             }
-            Some(error @ Refusal::Path { .. }) => tracing::debug!(%error, "polling instead"),
+            // It was the name that nobody told of.
+            Ok(Refollowed::New) => self.counters.count_missed(RungName::Inotify, &point),
+            Err(_) => self.follow_again(vec![source], now),
         }
     }
 
     fn count(&self) {
-        self.counters.set_followed(RungName::Inotify, self.proven.len());
-        self.counters.set_followed(RungName::Poll, self.polled.len() + self.mounts.len());
-        let watches = self.inotify.as_ref().map_or(0, InotifyRung::len);
+        for rung in RungName::ALL {
+            let mut followed = self.proven.standing_on(rung) + self.polled.standing_on(rung);
+            if rung == RungName::Poll {
+                followed += self.mounts.len();
+            }
+            self.counters.set_followed(rung, followed);
+        }
+        let watches = self.ladder.inotify.as_ref().map_or(0, InotifyRung::len);
         self.counters.watches.set(watches as i64);
     }
 }
@@ -424,13 +536,28 @@ impl Loop {
 impl Loop {
     /// The kernel forgets to signal for `source`, and nobody noticed.
     pub(super) fn deafen(&mut self, source: SourceToken) {
-        if let (Some(rung), Some(entry)) = (&mut self.inotify, self.proven.find(source)) {
-            rung.unfollow(&entry.log);
+        if let Some(entry) = self.proven.find(source) {
+            self.ladder.unfollow(&entry.log);
         }
+    }
+
+    /// Its slots are given up, and the rung does not know.
+    pub(super) fn silence_the_kernel(&mut self, source: SourceToken) {
+        if let Some(kernel) = &mut self.ladder.kernel {
+            kernel.silence(source);
+        }
+    }
+
+    pub(super) fn followed_inodes(&self) -> usize {
+        self.ladder.kernel.as_ref().map_or(0, KernelRung::followed)
+    }
+
+    pub(super) fn hears_writes(&self, dir: &Path) -> bool {
+        self.ladder.inotify.as_ref().is_some_and(|rung| rung.hears_writes(dir))
     }
 
     /// What was queued is lost, and nothing more comes.
     pub(super) fn deafen_all(&mut self) {
-        self.inotify = None;
+        self.ladder.inotify = None;
     }
 }

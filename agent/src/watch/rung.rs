@@ -1,23 +1,61 @@
-//! The ladder: ways of learning that a file has news, the cheapest first.
+//! The ladder: ways of learning that a file has news, the best first.
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use crate::core::SourceToken;
+use crate::kernel::Variant;
 
-/// The kernel's slots will stand above `Inotify`; `Poll` is the sweep and always holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The best first. `Poll` is the sweep and always holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RungName {
+    /// The kernel watcher, at the end of the kernel's functions that write.
+    Fexit,
+    /// The same, at their beginning.
+    Kprobe,
+    /// The same, at tracepoints of the file system.
+    Tracepoint,
     Inotify,
     Poll,
 }
 
 impl RungName {
+    /// In the order of their declaration.
+    pub const ALL: [Self; 5] =
+        [Self::Fexit, Self::Kprobe, Self::Tracepoint, Self::Inotify, Self::Poll];
+
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Fexit => "fexit",
+            Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
             Self::Inotify => "inotify",
             Self::Poll => "poll",
+        }
+    }
+
+    /// Whether a program in the kernel tells of writes.
+    pub fn is_kernel(self) -> bool {
+        self.variant().is_some()
+    }
+
+    /// Of the kernel watcher.
+    pub fn variant(self) -> Option<Variant> {
+        match self {
+            Self::Fexit => Some(Variant::Fexit),
+            Self::Kprobe => Some(Variant::Kprobe),
+            Self::Tracepoint => Some(Variant::Tracepoint),
+            Self::Inotify | Self::Poll => None,
+        }
+    }
+}
+
+impl From<Variant> for RungName {
+    fn from(variant: Variant) -> Self {
+        match variant {
+            Variant::Fexit => Self::Fexit,
+            Variant::Kprobe => Self::Kprobe,
+            Variant::Tracepoint => Self::Tracepoint,
         }
     }
 }
@@ -29,23 +67,6 @@ pub(super) struct Log {
     pub(super) dir: PathBuf,
     /// Rotated files carry this name and a suffix.
     pub(super) current_name: String,
-}
-
-/// Something that announces news of each log that it follows.
-pub(super) trait Rung {
-    fn name(&self) -> RungName;
-
-    /// An error leaves the log to the next rung.
-    fn follow(&mut self, log: &Log) -> Result<(), Refusal>;
-
-    fn unfollow(&mut self, log: &Log);
-
-    /// Readable when there are signals of this kind.
-    fn wait_on(&self, queue: Queue) -> BorrowedFd<'_>;
-
-    /// Moves what was signalled since the last call into `signals`, without blocking and up to a
-    /// bound. False if there was nothing.
-    fn collect(&mut self, queue: Queue, signals: &mut Vec<Signal>) -> bool;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +133,10 @@ pub(super) enum Signal {
     FileCame {
         dir: PathBuf,
         name: String,
+    },
+    /// A container's first process came, its last one went, or its cgroup did.
+    Container {
+        id: String,
     },
     /// Signals were lost: everything may have news.
     NamesLost,

@@ -12,7 +12,7 @@ use rustix::fs::AtFlags;
 use crate::core::SourceToken;
 
 use super::announce::Mark;
-use super::rung::Log;
+use super::rung::{Log, RungName};
 
 /// Looks per second at files that a rung announces. One look is about 3 µs in a virtual machine,
 /// so this is 0.3 % of a core; beyond 2 000 files the interval grows instead.
@@ -30,6 +30,8 @@ pub(super) struct Sweep {
     interval: Duration,
     looks_per_second_max: usize,
     entries: HashMap<SourceToken, Entry>,
+    /// By the place in [`RungName::ALL`].
+    by_rung: [usize; RungName::ALL.len()],
     /// In turn; may hold sources that are gone, which are dropped when their turn comes.
     ring: Vec<SourceToken>,
     cursor: usize,
@@ -45,6 +47,7 @@ pub(super) struct Entry {
     pub(super) signalled: bool,
     /// Signals of the present drain, told together at its end.
     pub(super) gathered: Option<Gathered>,
+    rung: RungName,
     path: CString,
     last: Option<Look>,
 }
@@ -83,11 +86,21 @@ pub(super) enum Changed {
 
 impl Entry {
     /// With a first look, so that only later changes are findings. `None` for a path with NUL.
-    pub(super) fn new(log: Log, mark: Arc<Mark>) -> Option<Self> {
+    pub(super) fn new(log: Log, mark: Arc<Mark>, rung: RungName) -> Option<Self> {
         let path = log.dir.join(&log.current_name);
         let path = CString::new(path.as_os_str().as_bytes()).ok()?;
         let last = look(&path);
-        Some(Self { log, mark, signalled: false, gathered: None, path, last })
+        mark.stand_on(rung);
+        Some(Self { log, mark, signalled: false, gathered: None, rung, path, last })
+    }
+
+    pub(super) fn rung(&self) -> RungName {
+        self.rung
+    }
+
+    pub(super) fn stand_on(&mut self, rung: RungName) {
+        self.rung = rung;
+        self.mark.stand_on(rung);
     }
 
     fn check(&mut self) -> Option<Changed> {
@@ -114,6 +127,7 @@ impl Sweep {
             interval: interval.max(Duration::from_millis(1)),
             looks_per_second_max,
             entries: HashMap::new(),
+            by_rung: [0; RungName::ALL.len()],
             ring: Vec::new(),
             cursor: 0,
             credit: 0,
@@ -123,13 +137,22 @@ impl Sweep {
 
     pub(super) fn insert(&mut self, entry: Entry) {
         let source = entry.log.source;
-        if self.entries.insert(source, entry).is_none() {
-            self.ring.push(source);
+        self.by_rung[entry.rung as usize] += 1;
+        match self.entries.insert(source, entry) {
+            None => self.ring.push(source),
+            Some(before) => self.by_rung[before.rung as usize] -= 1,
         }
     }
 
+    /// What stands on another rung from now on is taken out and put in again.
     pub(super) fn remove(&mut self, source: SourceToken) -> Option<Entry> {
-        self.entries.remove(&source)
+        let entry = self.entries.remove(&source)?;
+        self.by_rung[entry.rung as usize] -= 1;
+        Some(entry)
+    }
+
+    pub(super) fn standing_on(&self, rung: RungName) -> usize {
+        self.by_rung[rung as usize]
     }
 
     pub(super) fn find(&mut self, source: SourceToken) -> Option<&mut Entry> {
@@ -138,10 +161,6 @@ impl Sweep {
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
     }
 
     /// Looks at as many files as are due at `now_ns`. Gives the number of looks.
@@ -221,7 +240,7 @@ mod tests {
             dir: dir.to_owned(),
             current_name: format!("{number}-json.log"),
         };
-        Entry::new(log, Mark::new(SourceToken(number))).unwrap()
+        Entry::new(log, Mark::new(SourceToken(number)), RungName::Inotify).unwrap()
     }
 
     #[test]

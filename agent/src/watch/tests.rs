@@ -2,13 +2,16 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::sync::Mutex;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Instant;
 
 use crate::core::Now;
 
-use super::inotify::InotifyRung;
-use super::rung::{Queue, Refusal, Rung, Signal};
+use super::inotify::{InotifyRung, Writes};
+use super::rung::{Queue, Refusal, Signal};
 use super::*;
+
+mod kernel;
 
 const ID: &str = "451ea1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
 const OTHER: &str = "0000a1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
@@ -52,6 +55,10 @@ fn listeners() -> (Listeners, Heard) {
     (listeners, Heard { news, sightings })
 }
 
+fn start(settings: WatchSettings, listeners: Listeners) -> Watcher {
+    Watcher::start(WatchThread::spawn().unwrap(), settings, listeners).unwrap()
+}
+
 impl Heard {
     /// The next news, waited for: a minute is a machine that stands still.
     fn news(&self) -> News {
@@ -76,7 +83,14 @@ impl Heard {
 fn quiet_settings(roots: Vec<PathBuf>) -> WatchSettings {
     // The floor stays out of the way, so that what is seen was signalled.
     let never = Duration::from_hours(1);
-    WatchSettings { roots, sweep_interval: never, rescan_interval: never, busy_tick: TICK }
+    WatchSettings {
+        roots,
+        sweep_interval: never,
+        rescan_interval: never,
+        busy_tick: TICK,
+        highest: RungName::Inotify,
+        ..WatchSettings::default()
+    }
 }
 
 /// A loop that a test drives step by step.
@@ -85,6 +99,7 @@ struct Driven {
     commands: Sender<Command>,
     announcer: Arc<Announcer>,
     counters: Counters,
+    standings: Standings,
     heard: Heard,
     now: Now,
 }
@@ -95,9 +110,18 @@ impl Driven {
         let counters = Counters::default();
         let announcer = Arc::new(Announcer::new(Arc::clone(&listeners.news), counters.clone()));
         let (commands, receiver) = unbounded();
-        let watch =
-            Loop::new(settings, listeners, Arc::clone(&announcer), receiver, counters.clone());
-        Self { watch, commands, announcer, counters, heard, now: Now { mono_ns: 1, wall_ns: 1 } }
+        let standings = Standings::default();
+        let mut watch = Loop::new(
+            settings,
+            listeners,
+            Arc::clone(&announcer),
+            receiver,
+            counters.clone(),
+            standings.clone(),
+        );
+        watch.start().unwrap();
+        let now = Now { mono_ns: 1, wall_ns: 1 };
+        Self { watch, commands, announcer, counters, standings, heard, now }
     }
 
     fn follow(&self, source: u32, dir: &Path, id: &str) {
@@ -136,7 +160,7 @@ fn writes_and_renames_are_news_until_seen() {
     let path = dir.join(log_name(ID));
     append(&path, "a\n");
     let (listeners, heard) = listeners();
-    let watcher = Watcher::start(quiet_settings(Vec::new()), listeners).unwrap();
+    let watcher = start(quiet_settings(Vec::new()), listeners);
     watcher.follow(SourceToken(3), dir.clone(), log_name(ID));
     assert_eq!(heard.news(), news(3, true), "what was there before");
     watcher.seen(SourceToken(3));
@@ -165,7 +189,7 @@ fn a_container_of_a_moment_is_held() {
     let root = tempfile::tempdir().unwrap();
     let (listeners, heard) = listeners();
     let settings = quiet_settings(vec![root.path().to_owned()]);
-    let watcher = Watcher::start(settings, listeners).unwrap();
+    let watcher = start(settings, listeners);
     // Until the root is watched: an old engine's root may hold what is no container.
     while watcher.counters().watches.get() == 0 {
         thread::yield_now();
@@ -246,6 +270,7 @@ fn the_sweep_finds_and_counts_what_no_signal_announced() {
     let settings = WatchSettings {
         sweep_interval: Duration::from_secs(2),
         rescan_interval: Duration::from_hours(1),
+        highest: RungName::Inotify,
         ..Default::default()
     };
     let mut driven = Driven::new(settings);
@@ -278,6 +303,7 @@ fn without_a_watch_the_sweep_alone_gives_news() {
     let settings = WatchSettings {
         sweep_interval: Duration::from_secs(2),
         rescan_interval: Duration::from_mins(1),
+        highest: RungName::Inotify,
         ..Default::default()
     };
     let mut driven = Driven::new(settings);
@@ -332,12 +358,9 @@ fn a_full_kernel_queue_says_that_it_lost_signals() {
     let limit: usize = limit.trim().parse().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut rung = InotifyRung::new().unwrap();
-    rung.follow(&Log {
-        source: SourceToken(1),
-        dir: dir.path().to_owned(),
-        current_name: log_name(ID),
-    })
-    .unwrap();
+    let log =
+        Log { source: SourceToken(1), dir: dir.path().to_owned(), current_name: log_name(ID) };
+    rung.follow(&log, Writes::Heard).unwrap();
     // Two files in turn, since equal neighbours in the queue are merged.
     let mut files =
         ["", ".1"].map(|suffix| File::create(dir.path().join(log_name(ID) + suffix)).unwrap());
@@ -371,7 +394,7 @@ fn a_busy_log_does_not_wake_the_watcher_for_each_write() {
     let path = dir.join(log_name(ID));
     append(&path, "");
     let (listeners, heard) = listeners();
-    let watcher = Watcher::start(quiet_settings(Vec::new()), listeners).unwrap();
+    let watcher = start(quiet_settings(Vec::new()), listeners);
     watcher.follow(SourceToken(1), dir, log_name(ID));
     heard.news();
     let before = watcher.counters().wakeups.get();

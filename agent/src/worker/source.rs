@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::file::{FileState, prefix_at};
 use super::follow::LOOKS_MAX;
 use super::{Follow, Loss};
@@ -133,8 +131,9 @@ pub(super) struct Source<Handle> {
 }
 
 /// Where a source stands, for `sluice positions`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Position {
+    pub token: SourceToken,
     pub source: String,
     pub container: String,
     pub file: String,
@@ -405,6 +404,7 @@ impl<Handle> Source<Handle> {
             .sum();
         let frontier = self.frontier.offset;
         Position {
+            token: self.token,
             source: self.key.to_string(),
             container: self.origin.container_name.clone(),
             file: reading.map_or_else(|| self.current.clone(), |file| file.name.clone()),

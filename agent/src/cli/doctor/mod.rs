@@ -1,6 +1,7 @@
 //! `sluice doctor`: how this machine suits the agent, each part with its reason and its mend.
 
 mod machine;
+mod rungs;
 
 use anstyle::AnsiColor;
 use serde_json::json;
@@ -16,6 +17,8 @@ pub(super) fn doctor(config: &Config, form: Form) -> Result<(), ExitError> {
     let mut findings = machine::probe();
     findings.push(read::probe());
     findings.push(watch::probe());
+    findings.push(rungs::kernel(config));
+    findings.extend(rungs::mounts(config));
     findings.extend(discover::probe(&agent::docker_settings(&config.docker)));
     if config.collect.files != Files::Off {
         findings.push(discover::opens::probe(&agent::host(config)));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::watch::{Listeners, WatchSettings, Watcher};
+use crate::watch::{Listeners, WatchSettings, WatchThread, Watcher};
 
 use super::super::directory::Lister;
 use super::super::paths::Root;
@@ -52,6 +52,7 @@ impl Node {
         change(&mut settings);
         let (sender, sightings) = sighting_queue();
         let watcher = Watcher::start(
+            WatchThread::spawn().unwrap(),
             WatchSettings { roots: vec![containers_dir(&settings)], ..Default::default() },
             Listeners {
                 news: Arc::new(|_| {}),
