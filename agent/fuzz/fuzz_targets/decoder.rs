@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sluice::core::{DamageReason, IdPrefix, Stream};
-use sluice::decode::{Decoder, Event, FileContext, Flow, Sink};
+use sluice::decode::{Decoder, Event, FileContext, Flow, Format, Sink};
 
 const FILE: FileContext = FileContext { prefix: IdPrefix([b'p'; 16]), base: 0 };
 
@@ -36,14 +36,14 @@ impl Sink for Collect {
 
 fn decode(file: &[u8], event_bytes_max: usize, ends: &[u8]) -> Collect {
     let mut sink = Collect::default();
-    let mut decoder = Decoder::new(event_bytes_max);
+    let mut decoder = Decoder::new(Format::Docker, event_bytes_max);
     let mut from = 0;
     let mut end = 0;
     for &more in ends {
         end = file.len().min(end + usize::from(more));
         from += decoder.push(FILE, from as u64, &file[from..end.max(from)], &mut sink).consumed;
         let carry = decoder.carry();
-        decoder = Decoder::new(event_bytes_max);
+        decoder = Decoder::new(Format::Docker, event_bytes_max);
         decoder.restore(carry);
     }
     from += decoder.finish(FILE, from as u64, &file[from..], &mut sink).consumed;

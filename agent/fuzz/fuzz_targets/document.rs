@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use sluice::core::{BatchId, DamageReason, Epoch, IdPrefix, Origin, SourceToken, Stream};
-use sluice::decode::{Decoder, Event, FileContext, Flow, Sink};
+use sluice::decode::{Decoder, Event, FileContext, Flow, Format, Sink};
 use sluice::encode::{
     Batch, Codec, Day, Encoder, EncoderSettings, Rules, Shape, Slice, Tail, Target, Zone, document,
 };
@@ -40,7 +40,7 @@ fn batch(shape: Shape, file: &[u8]) -> Batch {
     let tail = Tail::new(shape, &Origin::default(), "/log", &rules.target);
     let target = Target::new(rules).expect("UTC is always known");
     sink.0.begin(slice, Arc::new(tail), Arc::new(target));
-    let mut decoder = Decoder::new(64);
+    let mut decoder = Decoder::new(Format::Docker, 64);
     decoder.finish(FILE, 0, file, &mut sink);
     for stream in Stream::ALL {
         decoder.cut(stream, &mut sink);

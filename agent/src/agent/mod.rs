@@ -24,6 +24,7 @@ use crate::checkpoint::{
 };
 use crate::config::{self, Config};
 use crate::core::SourceKey;
+use crate::discover::opens::{FoundFn, Host, LOOK_INTERVAL, Opens, OpensSettings};
 use crate::discover::{self, Discovery, DockerSettings};
 use crate::encode::{Codec, Shape};
 use crate::observe::control::SocketError;
@@ -122,6 +123,8 @@ fn raise_descriptors() {
 
 struct Running {
     discovery: Arc<Discovery>,
+    /// Ends before the router does.
+    opens: Option<Opens>,
     watcher: Arc<Watcher>,
     workers: Vec<WorkerThread>,
     committer: Committer,
@@ -191,6 +194,7 @@ impl Running {
             Arc::new(move |root: &std::path::Path| watcher.add_root(root))
         };
         let links = discover::Links { sightings, changes, add_root };
+        let host = host(config);
         let discovery = Arc::new(Discovery::start(docker, links));
         let routes = Routes {
             inboxes: inboxes.clone(),
@@ -201,9 +205,11 @@ impl Running {
             registry: discovery.registry().clone(),
             own_container_id: discovery.own_container_id(),
         };
-        let router = Router::new(config, node.clone(), routes, sources)?;
+        let router = Router::new(config, node.clone(), routes, host.clone(), sources)?;
         let snapshot = view::snapshot(node, config, &router, &inboxes, &discovery, &ship, &watcher);
-        let router = tokio::spawn(router.run(changed, gone_queue));
+        let (found, found_files) = router::found_queue();
+        let opens = start_opens(config, host, &discovery, found)?;
+        let router = tokio::spawn(router.run(changed, found_files, gone_queue));
 
         let mut registry = observe::metrics::registry();
         observe::metrics::register(
@@ -227,7 +233,7 @@ impl Running {
             tokio::spawn(observe::http::serve(listener, state, wait(stopped)));
         }
         tracing::info!(version = observe::VERSION, "sluice is running");
-        Ok(Self { discovery, watcher, workers, committer, ship, router, stop, signals })
+        Ok(Self { discovery, opens, watcher, workers, committer, ship, router, stop, signals })
     }
 
     async fn until_the_end(mut self, config: &Config) -> Result<(), StartError> {
@@ -258,6 +264,8 @@ impl Running {
     /// Sends what was read, waits for its receipts and writes the positions; at the deadline it
     /// ends as it is, which costs a resend and nothing else.
     async fn drain(mut self, until: Instant) {
+        // It may be in the middle of a look, which nobody waits for now.
+        drop(self.opens.take());
         self.router.abort();
         let _ = (&mut self.router).await;
         for worker in &self.workers {
@@ -290,6 +298,37 @@ impl Running {
         drop((self.watcher, self.discovery));
         self.committer.finish();
     }
+}
+
+/// Where files of containers are looked for.
+pub fn host(config: &Config) -> Host {
+    let docker = docker_settings(&config.docker);
+    let containers = discover::containers_dir(&docker);
+    Host {
+        prefix: docker.host_prefix,
+        data_root: containers.parent().unwrap_or(&containers).to_owned(),
+        state_dir: config.state_dir.clone(),
+    }
+}
+
+fn start_opens(
+    config: &Config,
+    host: Host,
+    discovery: &Discovery,
+    found: FoundFn,
+) -> std::io::Result<Option<Opens>> {
+    if config.collect.files == config::Files::Off {
+        return Ok(None);
+    }
+    let settings = OpensSettings {
+        host,
+        deny: config.collect.files_deny.clone(),
+        own_container_id: discovery.own_container_id(),
+        look_interval: LOOK_INTERVAL,
+        hints: true,
+    };
+    let (registry, counters) = (discovery.registry().clone(), discovery.counters().clone());
+    Opens::start(settings, registry, counters, found).map(Some)
 }
 
 fn take_pulses(workers: &[WorkerThread], health: &Health) {

@@ -1,5 +1,9 @@
 //! From containers to sources: who is followed, by which worker, under which target.
 
+mod files;
+
+pub(super) use files::found_queue;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +12,16 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::mpsc;
 
+use files::FileSources;
+
 use super::Inboxes;
 use crate::checkpoint::{Commit, SourceRecord};
 use crate::config::{Config, ReadFrom, Stdout as StdoutPolicy};
 use crate::core::limits::SOURCES_MAX;
-use crate::core::{LossReason, Now, Origin, SourceKey, SourceToken};
+use crate::core::{LossReason, Now, Origin, SourceKey, SourceToken, matches};
 use crate::declare::{self, Stdout};
+use crate::decode::Format;
+use crate::discover::opens::{FoundFile, Host};
 use crate::discover::{Change, Container, Registry, State};
 use crate::encode::{Rules, Target, ZoneError, sanitise};
 use crate::observe::{Health, Step};
@@ -48,6 +56,9 @@ pub(super) struct Router {
     /// From the store, not met yet.
     stored: HashMap<SourceKey, SourceRecord>,
     followed: HashMap<String, Followed>,
+    files: FileSources,
+    /// Containers that were seen, and whether they had ended then.
+    seen: HashMap<String, bool>,
     /// Which source belongs to which container, and its target; for those who ask.
     targets: Targets,
 }
@@ -96,6 +107,7 @@ impl Router {
         config: &Config,
         node: String,
         routes: Routes,
+        host: Host,
         sources: Vec<(SourceKey, SourceRecord)>,
     ) -> Result<Self, ZoneError> {
         let rules = Rules {
@@ -105,6 +117,8 @@ impl Router {
         };
         // Fails here rather than at the first container.
         Target::new(rules.clone())?;
+        let keys = sources.iter().map(|(key, _)| key);
+        let files = FileSources::new(config.collect.files, host, keys);
         Ok(Self {
             routes,
             node,
@@ -119,6 +133,8 @@ impl Router {
             next_token: 0,
             stored: sources.into_iter().collect(),
             followed: HashMap::new(),
+            files,
+            seen: HashMap::new(),
             targets: Targets::default(),
         })
     }
@@ -130,6 +146,7 @@ impl Router {
     pub(super) async fn run(
         mut self,
         mut changes: mpsc::Receiver<Change>,
+        mut found: mpsc::Receiver<FoundFile>,
         mut gone: mpsc::UnboundedReceiver<SourceToken>,
     ) {
         loop {
@@ -143,6 +160,7 @@ impl Router {
                     }
                     None => return,
                 },
+                Some(file) = found.recv() => self.found(file),
                 Some(source) = gone.recv() => self.gone(source),
             }
         }
@@ -154,6 +172,8 @@ impl Router {
 
     fn seen(&mut self, container: &Container, opened: Vec<(String, std::fs::File)>) {
         let ended = container.state == State::Exited;
+        let ended_before = self.seen.insert(container.id.clone(), ended);
+        self.seen_with_files(container, ended_before);
         if let Some(followed) = self.followed.get_mut(&container.id) {
             let source = followed.source;
             let changed = followed.ended != ended && !followed.removed;
@@ -177,7 +197,7 @@ impl Router {
         let (Some(directory), Some(current)) = (log_path.parent(), log_path.file_name()) else {
             return;
         };
-        if self.followed.len() >= SOURCES_MAX {
+        if self.followed.len() + self.files.len() >= SOURCES_MAX {
             let reason = format!("the limit of {SOURCES_MAX} followed containers is reached");
             tracing::error!(container = container.name, "{reason}");
             self.routes.registry.set_reason(&container.id, Some(reason));
@@ -189,8 +209,9 @@ impl Router {
         let follow = Follow {
             source,
             key: key.clone(),
-            directory: directory.to_owned(),
+            directory: directory.to_owned().into(),
             current: current.to_string_lossy().into_owned(),
+            format: Format::Docker,
             path: host_path(&self.host_prefix, log_path),
             origin: self.origin(container),
             target: target.clone(),
@@ -199,7 +220,7 @@ impl Router {
             start: self.start_of(container),
             ended,
         };
-        let (directory, current) = (follow.directory.clone(), follow.current.clone());
+        let (directory, current) = (directory.to_owned(), follow.current.clone());
         self.put(source, Input::Follow(Box::new(follow)));
         self.routes.watcher.follow(source, directory, current);
         let followed = Followed { source, ended, removed: false };
@@ -209,16 +230,28 @@ impl Router {
 
     /// The target of a container's stdout, or why there is none.
     fn target_of(&self, container: &Container) -> Result<Arc<Target>, String> {
-        if self.routes.own_container_id.as_deref() == Some(container.id.as_str()) {
+        if self.stdout == StdoutPolicy::Declared
+            && declare::stdout(container) == Stdout::Undeclared
+            && !self.is_own(container)
+        {
+            return Err("it declares no log, and collect.stdout is `declared`".to_owned());
+        }
+        self.target_of_files(container)
+    }
+
+    fn is_own(&self, container: &Container) -> bool {
+        self.routes.own_container_id.as_deref() == Some(container.id.as_str())
+    }
+
+    /// The target of whatever a container writes, or why there is none.
+    fn target_of_files(&self, container: &Container) -> Result<Arc<Target>, String> {
+        if self.is_own(container) {
             return Err("it is the agent's own container".to_owned());
         }
-        let wanted = match (declare::stdout(container), self.stdout) {
-            (Stdout::OptedOut, _) => return Err("it opted out (sluice.collect=false)".to_owned()),
-            (Stdout::Undeclared, StdoutPolicy::Declared) => {
-                return Err("it declares no log, and collect.stdout is `declared`".to_owned());
-            }
-            (Stdout::Undeclared, StdoutPolicy::All) => self.target.clone(),
-            (Stdout::Declared(name), _) => name,
+        let wanted = match declare::stdout(container) {
+            Stdout::OptedOut => return Err("it opted out (sluice.collect=false)".to_owned()),
+            Stdout::Undeclared => self.target.clone(),
+            Stdout::Declared(name) => name,
         };
         let (name, renamed) = sanitise(&wanted);
         if let Some(renamed) = renamed {
@@ -267,6 +300,8 @@ impl Router {
     }
 
     fn removed(&mut self, id: &str) {
+        self.seen.remove(id);
+        self.removed_with_files(id);
         let Some(followed) = self.followed.get_mut(id) else { return };
         followed.removed = true;
         let source = followed.source;
@@ -275,6 +310,10 @@ impl Router {
 
     fn gone(&mut self, source: SourceToken) {
         self.routes.watcher.unfollow(source);
+        if let Some((id, path)) = self.files.remove(source) {
+            self.routes.registry.forget_file(&id, &path);
+            return;
+        }
         let id = self.followed.iter().find(|(_, followed)| followed.source == source);
         if let Some(id) = id.map(|(id, _)| id.clone()) {
             self.followed.remove(&id);
@@ -289,10 +328,12 @@ impl Router {
             return;
         }
         let mut puts = Vec::new();
+        let mut still_there = HashMap::new();
         for (source, record) in std::mem::take(&mut self.stored) {
             // Known, and not collected now: its positions stay, should it be collected again.
-            let id = source.as_str().split(':').nth(1).unwrap_or_default();
+            let (id, path) = source.parts();
             if self.routes.registry.find(id).is_some() {
+                still_there.insert(source, record);
                 continue;
             }
             if !record.complete {
@@ -306,7 +347,7 @@ impl Router {
                 let loss = Loss {
                     source: source.clone(),
                     container,
-                    file: format!("{id}-json.log"),
+                    file: path.map_or_else(|| format!("{id}-json.log"), str::to_owned),
                     reason: LossReason::RemovedWhileAway,
                     from,
                     to: None,
@@ -315,6 +356,7 @@ impl Router {
             }
             puts.push((source, None));
         }
+        self.stored = still_there;
         let mut commit = Commit { worker: NO_WORKER, sequence: 0, puts };
         while !commit.puts.is_empty() {
             let Err(TrySendError::Full(back)) = self.routes.commits.try_send(commit) else {
@@ -330,45 +372,9 @@ impl Router {
     }
 }
 
-/// `*` is any run of characters, `?` any one.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        if p < pattern.len() && (pattern[p] == b'?' || pattern[p] == text[t]) && pattern[p] != b'*'
-        {
-            p += 1;
-            t += 1;
-        } else if p < pattern.len() && pattern[p] == b'*' {
-            retry = Some((p, t));
-            p += 1;
-        } else if let Some((star, from)) = retry {
-            retry = Some((star, from + 1));
-            p = star + 1;
-            t = from + 1;
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns() {
-        let check = |pattern, text, expect| assert_eq!(matches(pattern, text), expect, "{pattern}");
-        check("*", "", true);
-        check("app", "app", true);
-        check("app", "apps", false);
-        check("com.docker.*", "com.docker.compose.project", true);
-        check("*.project", "com.docker.compose.project", true);
-        check("a?c*e", "abcde", true);
-        check("a?c*e", "abcd", false);
-    }
 
     #[test]
     fn documents_name_the_path_of_the_host() {

@@ -11,8 +11,8 @@ use super::router::{Router, Targets};
 use crate::config::{Config, Output};
 use crate::discover::{Discovery, Listed};
 use crate::observe::{
-    ContainerView, MountView, OutputView, PausedTarget, PositionView, SNAPSHOT_TIMEOUT, Snapshot,
-    SnapshotFn,
+    ContainerView, FileView, MountView, OutputView, PausedTarget, PositionView, SNAPSHOT_TIMEOUT,
+    Snapshot, SnapshotFn,
 };
 use crate::ship::ShipHandle;
 use crate::watch::{Standing, Watcher};
@@ -157,6 +157,11 @@ fn containers(
             reason: container.reason.clone().or(waits),
             lag_bytes: positions.iter().filter(own).map(PositionView::lag_bytes).sum(),
             bytes_per_second: positions.iter().filter(own).map(|own| own.bytes_per_second).sum(),
+            files: container
+                .files
+                .iter()
+                .map(|(path, collected)| FileView { path: path.clone(), collected: *collected })
+                .collect(),
             rung: positions.iter().find(own).and_then(|own| own.rung.clone()),
         }
     };

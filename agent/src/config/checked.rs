@@ -17,6 +17,7 @@ use super::values::{
     socket_path, target_name, zone,
 };
 use crate::core::limits;
+use crate::discover::opens;
 use crate::encode::Zone;
 use crate::watch::RungName;
 
@@ -61,6 +62,9 @@ pub enum ReadFrom {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collect {
     pub stdout: Stdout,
+    pub files: Files,
+    /// Patterns of names and paths in containers that are no logs.
+    pub files_deny: Vec<String>,
     /// Patterns (`*` and `?`) of label names that go into documents.
     pub labels: Vec<String>,
 }
@@ -70,6 +74,16 @@ pub struct Collect {
 pub enum Stdout {
     All,
     Declared,
+}
+
+/// Which files of containers are collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// Those that are declared; the others that look like logs are shown.
+    Declared,
+    /// All that look like logs.
+    Discovered,
+    Off,
 }
 
 /// The names of fields in a document.
@@ -216,6 +230,21 @@ pub(super) fn check(
                     &[("all", Stdout::All), ("declared", Stdout::Declared)],
                 )?
                 .unwrap_or(Stdout::All),
+            files: reader
+                .choice(
+                    "collect.files",
+                    collect.files.as_ref(),
+                    &[
+                        ("declared", Files::Declared),
+                        ("discovered", Files::Discovered),
+                        ("off", Files::Off),
+                    ],
+                )?
+                .unwrap_or(Files::Declared),
+            files_deny: match &collect.files_deny.0[..] {
+                [] => opens::DENY.map(str::to_owned).to_vec(),
+                _ => reader.values("collect.files_deny", &collect.files_deny, label_pattern)?,
+            },
             labels: reader.values("collect.labels", &collect.labels, label_pattern)?,
         },
         target: reader

@@ -46,6 +46,8 @@ pub(super) struct File {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Collect {
     pub(super) stdout: Option<Text>,
+    pub(super) files: Option<Text>,
+    pub(super) files_deny: Texts,
     pub(super) labels: Texts,
 }
 

@@ -20,7 +20,7 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub use checked::{
-    Batching, Codec, Collect, Compression, Config, Docker, Log, LogFormat, LogLevel, Output,
+    Batching, Codec, Collect, Compression, Config, Docker, Files, Log, LogFormat, LogLevel, Output,
     ReadFrom, Shape, Stdout, Watch,
 };
 pub use elasticsearch::{

@@ -63,6 +63,30 @@ pub(super) const KEYS: &[Key] = &[
          it.",
     ),
     key(
+        "collect.files",
+        "`declared`, `discovered` or `off`",
+        "declared",
+        "Which files that containers write are collected.\n\
+         `discovered` collects, without a declaration, each regular file that a process in a \
+         container has open for writing, if it is appended to or grows, its head is text, and \
+         its name is not on `collect.files_deny`; its path in the container is `log.file.path`.\n\
+         `declared` shows these in `sluice containers` and on the status page and collects none \
+         of them; files cannot be declared yet, so nothing of files is collected.\n\
+         `off` does not look for any.",
+    ),
+    key(
+        "collect.files_deny",
+        "list of patterns",
+        "see below",
+        "Files in containers that are no logs, with `*` and `?`: a pattern with a `/` is of the \
+         whole path in the container, one without of the name.\n\
+         What is given here takes the place of the default: `.*`, `*~`, `*.tmp`, `*.swp`, \
+         `*.lock`, `*.pid`, `*.pipe`, `*.sock`, `*.seed`, `*.db`, `*.db-*`, `*.sqlite`, \
+         `*.sqlite-*`, `*.sqlite3`, `*.sqlite3-*`, `*.wal`, `*.journal`, `*-journal`, `*.aof`, \
+         `*.rdb`, `*.gz`, `*.bz2`, `*.xz`, `*.zst`, `*.zip`, `core`, `core.*`, `/dev/*`, \
+         `/proc/*`, `/run/*`, `/sys/*`, `/tmp/*`, `/var/tmp/*`.",
+    ),
+    key(
         "collect.labels",
         "list of patterns",
         "none",

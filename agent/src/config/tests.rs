@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::reference::KEYS;
 use super::*;
+use crate::discover::opens;
 use crate::encode::Zone;
 use crate::watch::RungName;
 
@@ -44,7 +45,15 @@ fn nothing_written_means_the_defaults() {
         assert_eq!(config.output, Output::Console);
         assert_eq!(config.http_listen, "127.0.0.1:9600".parse().ok());
         assert_eq!(config.read_from, ReadFrom::Head);
-        assert_eq!(config.collect, Collect { stdout: Stdout::All, labels: vec![] });
+        assert_eq!(
+            config.collect,
+            Collect {
+                stdout: Stdout::All,
+                files: Files::Declared,
+                files_deny: opens::DENY.map(str::to_owned).to_vec(),
+                labels: vec![],
+            }
+        );
         assert_eq!(config.node, None);
     }
 }
@@ -53,7 +62,7 @@ fn nothing_written_means_the_defaults() {
 fn every_key_is_understood() {
     let config = parsed(
         "state_dir: /s\nnode: n1\nworkers: ${N}\nread_from: 24h\n\
-         collect: {stdout: declared, labels: [com.a.*, b]}\n\
+         collect: {stdout: declared, files: discovered, files_deny: '*.x', labels: [com.a.*, b]}\n\
          target: logs\ntarget_zone: '+08:00'\nshape: pilot\nevent_bytes_max: 1MiB\n\
          partial_timeout: 2s\nbatch: {bytes: 1MiB, flush_interval: 0s}\n\
          compression: {codec: stored, level: 6}\n\
@@ -68,6 +77,8 @@ fn every_key_is_understood() {
     assert_eq!(config.workers.get(), 3);
     assert_eq!(config.read_from, ReadFrom::Age(Duration::from_hours(24)));
     assert_eq!(config.collect.stdout, Stdout::Declared);
+    assert_eq!(config.collect.files, Files::Discovered);
+    assert_eq!(config.collect.files_deny, ["*.x"]);
     assert_eq!(config.collect.labels, ["com.a.*", "b"]);
     assert_eq!(config.target, "logs");
     assert_eq!(config.target_zone, Zone::Fixed { seconds: 8 * 3600 });
@@ -355,5 +366,13 @@ fn the_configurations_of_deploy_are_right() {
             .unwrap_or_else(|fault| panic!("{fault}\n{text}"));
         assert_eq!(config.docker.host_prefix, Path::new(prefix));
         assert!(matches!(config.output, Output::Elasticsearch(_)));
+    }
+}
+
+#[test]
+fn the_reference_names_every_pattern_that_is_denied() {
+    let page = reference();
+    for pattern in opens::DENY {
+        assert!(page.contains(&format!("`{pattern}`")), "{pattern}");
     }
 }

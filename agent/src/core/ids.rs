@@ -6,7 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// The name of a source that holds across restarts and is its key in the store:
-/// `docker:<container id>:stdout`.
+/// `docker:<container id>:stdout`, or `docker:<container id>:file:<path in the container>`.
+///
+/// The first part says what kind of owner the second names, and the path stands last since it may
+/// hold anything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SourceKey(pub Arc<str>);
 
@@ -14,6 +17,19 @@ impl SourceKey {
     /// The runtime log (stdout and stderr) of one Docker container.
     pub fn docker(container_id: &str) -> Self {
         Self(format!("docker:{container_id}:stdout").into())
+    }
+
+    /// A file of one Docker container, by its path inside.
+    pub fn docker_file(container_id: &str, path: &str) -> Self {
+        Self(format!("docker:{container_id}:file:{path}").into())
+    }
+
+    /// The container that it belongs to, and the path inside if it is a file there.
+    pub fn parts(&self) -> (&str, Option<&str>) {
+        let mut parts = self.0.splitn(4, ':').skip(1);
+        let owner = parts.next().unwrap_or_default();
+        let is_file = parts.next() == Some("file");
+        (owner, parts.next().filter(|_| is_file))
     }
 
     pub fn as_str(&self) -> &str {
@@ -76,5 +92,19 @@ impl Stream {
 
     pub fn index(self) -> usize {
         self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_say_whose_and_what() {
+        assert_eq!(SourceKey::docker("c").parts(), ("c", None));
+        let file = SourceKey::docker_file("c", "/var/log/a:b.log");
+        assert_eq!(file.as_str(), "docker:c:file:/var/log/a:b.log");
+        assert_eq!(file.parts(), ("c", Some("/var/log/a:b.log")));
+        assert_eq!(SourceKey("odd".into()).parts(), ("", None));
     }
 }

@@ -5,10 +5,12 @@ mod ids;
 pub mod limits;
 mod now;
 mod origin;
+mod pattern;
 mod reason;
 
 pub use finding::{Finding, Verdict};
 pub use ids::{BatchId, Epoch, IdPrefix, SourceKey, SourceToken, Stream};
 pub use now::Now;
 pub use origin::Origin;
+pub use pattern::matches;
 pub use reason::{DamageReason, LossReason};

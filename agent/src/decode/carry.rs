@@ -96,7 +96,7 @@ impl First {
             file: self.file,
             offset: self.offset,
             raw_len: if self.pieces == 1 { self.raw_len } else { 0 },
-            stream,
+            stream: Some(stream),
             time: self.time.as_ref(),
             text,
             attrs: self.attrs.as_deref(),

@@ -5,7 +5,7 @@ use memchr::{memchr, memmem, memrchr};
 use super::carry::{First, Line};
 use super::record::{self, Memory, Record};
 use super::slow::Scratch;
-use super::{Carry, Event, FileContext, Flow, Sink};
+use super::{Carry, Event, FileContext, Flow, Format, Sink, text};
 use crate::core::limits::LINE_BYTES_MAX;
 use crate::core::{DamageReason, Stream};
 
@@ -19,11 +19,12 @@ const ATTRS_BYTES_KEPT: usize = 32 << 10;
 /// How a Docker record begins: where a torn line may have the next record glued to it.
 const RECORD_HEAD: &[u8] = br#"{"log":"#;
 
-/// Decodes the runtime log of one container.
+/// Decodes one source.
 #[derive(Debug)]
 pub struct Decoder {
+    format: Format,
     event_bytes_max: usize,
-    carry: Carry,
+    pub(super) carry: Carry,
     memory: Memory,
 }
 
@@ -37,18 +38,18 @@ pub struct Pushed {
 }
 
 /// What became of one line, or of a part of it.
-struct Step {
+pub(super) struct Step {
     /// Bytes that are done with.
-    taken: usize,
-    flow: Flow,
+    pub(super) taken: usize,
+    pub(super) flow: Flow,
 }
 
 /// A chunk on its way through the decoder.
-struct Chunk<'a> {
-    file: FileContext,
+pub(super) struct Chunk<'a> {
+    pub(super) file: FileContext,
     /// Of the chunk's first byte in the file.
-    offset: u64,
-    bytes: &'a [u8],
+    pub(super) offset: u64,
+    pub(super) bytes: &'a [u8],
     /// Up to here UTF-8 has been judged, …
     judged: usize,
     /// … and was found good since the last window's start.
@@ -57,18 +58,18 @@ struct Chunk<'a> {
 
 /// A line, or what stands for one.
 #[derive(Clone, Copy)]
-struct Span {
-    at: usize,
+pub(super) struct Span {
+    pub(super) at: usize,
     /// Without the newline.
-    len: usize,
+    pub(super) len: usize,
     /// On disk, with the newline.
-    raw_len: usize,
+    pub(super) raw_len: usize,
 }
 
 impl Decoder {
     /// `event_bytes_max` bounds the escaped text of a joined event.
-    pub fn new(event_bytes_max: usize) -> Self {
-        Self { event_bytes_max, carry: Carry::default(), memory: Memory::default() }
+    pub fn new(format: Format, event_bytes_max: usize) -> Self {
+        Self { format, event_bytes_max, carry: Carry::default(), memory: Memory::default() }
     }
 
     pub fn set_event_bytes_max(&mut self, event_bytes_max: usize) {
@@ -87,14 +88,15 @@ impl Decoder {
         sink: &mut impl Sink,
     ) -> Pushed {
         let mut chunk = Chunk { file, offset, bytes: chunk, judged: 0, good: false };
+        let line_bytes_max = self.line_bytes_max();
         let mut at = 0;
         let mut flow = Flow::Go;
         while flow == Flow::Go {
             at += skip_nuls(&chunk.bytes[at..], sink);
             let rest = &chunk.bytes[at..];
-            let step = match memchr(b'\n', &rest[..rest.len().min(LINE_BYTES_MAX)]) {
+            let step = match memchr(b'\n', &rest[..rest.len().min(line_bytes_max)]) {
                 Some(len) => self.line(&mut chunk, Span { at, len, raw_len: len + 1 }, sink),
-                None if rest.len() >= LINE_BYTES_MAX => self.overlong_piece(&chunk, at, sink),
+                None if rest.len() >= line_bytes_max => self.overlong_piece(&mut chunk, at, sink),
                 None => break,
             };
             at += step.taken;
@@ -110,6 +112,35 @@ impl Decoder {
     /// of their line will be partial too.
     pub fn cut(&mut self, stream: Stream, sink: &mut impl Sink) -> Flow {
         emit_carried(self.carry.line_mut(stream), stream, sink)
+    }
+
+    /// Like [`Self::push`] for text that the journal cuts at the chunk's end: what follows the last
+    /// newline goes out as a partial event, and what still comes of its line will be partial too.
+    pub fn push_and_cut(
+        &mut self,
+        file: FileContext,
+        offset: u64,
+        chunk: &[u8],
+        sink: &mut impl Sink,
+    ) -> Pushed {
+        debug_assert_eq!(self.format, Format::Text);
+        let mut pushed = self.push(file, offset, chunk, sink);
+        if pushed.flow == Flow::Go && pushed.consumed < chunk.len() {
+            let len = chunk.len() - pushed.consumed;
+            let span = Span { at: pushed.consumed, len, raw_len: len };
+            let mut chunk = Chunk { file, offset, bytes: chunk, judged: 0, good: false };
+            let step = text::cut(&mut self.carry, &mut chunk, span, sink);
+            pushed = Pushed { consumed: pushed.consumed + step.taken, flow: step.flow };
+        }
+        pushed
+    }
+
+    /// The next bytes are another file's. A line of text does not go on there, while a record's
+    /// pieces do.
+    pub fn next_file(&mut self) {
+        if self.format == Format::Text {
+            self.carry = Carry::default();
+        }
     }
 
     /// Like [`Self::push`] for the end of a finished file: what follows the last newline is
@@ -149,8 +180,19 @@ impl Decoder {
         self.carry.line(stream).first.is_some()
     }
 
+    /// The longest line that stays in one piece, with its newline.
+    fn line_bytes_max(&self) -> usize {
+        match self.format {
+            Format::Docker => LINE_BYTES_MAX,
+            Format::Text => LINE_BYTES_MAX.min(self.event_bytes_max),
+        }
+    }
+
     #[inline]
     fn line(&mut self, chunk: &mut Chunk<'_>, span: Span, sink: &mut impl Sink) -> Step {
+        if self.format == Format::Text {
+            return text::line(&mut self.carry, chunk, span, sink);
+        }
         if !self.carry.overlong && chunk.is_utf8(span) {
             let buffer = &chunk.bytes[span.at..];
             if let Some(record) = record::canonical(buffer, span.len, &mut self.memory) {
@@ -182,7 +224,7 @@ impl Decoder {
                 file: chunk.file,
                 offset: chunk.offset + span.at as u64,
                 raw_len: span.raw_len as u32,
-                stream: record.stream,
+                stream: Some(record.stream),
                 time: record.time.as_ref(),
                 text: &[record.text],
                 attrs: attrs.map(|attrs| &attrs[..]),
@@ -248,12 +290,15 @@ impl Decoder {
 
     /// A piece of a line whose end is not within reach.
     #[cold]
-    fn overlong_piece(&mut self, chunk: &Chunk<'_>, at: usize, sink: &mut impl Sink) -> Step {
-        let len = character_boundary(&chunk.bytes[at..][..LINE_BYTES_MAX]);
+    fn overlong_piece(&mut self, chunk: &mut Chunk<'_>, at: usize, sink: &mut impl Sink) -> Step {
+        let len = character_boundary(&chunk.bytes[at..][..self.line_bytes_max()]);
         let span = Span { at, len, raw_len: len };
-        let step = Scratch::with(|scratch| {
-            emit_raw(chunk, span, DamageReason::Oversized, true, scratch, sink)
-        });
+        let step = match self.format {
+            Format::Docker => Scratch::with(|scratch| {
+                emit_raw(chunk, span, DamageReason::Oversized, true, scratch, sink)
+            }),
+            Format::Text => text::piece(chunk, span, sink),
+        };
         if step.flow != Flow::Refuse {
             self.carry.overlong = true;
         }
@@ -282,7 +327,7 @@ impl Decoder {
 
 impl Chunk<'_> {
     #[inline]
-    fn is_utf8(&mut self, span: Span) -> bool {
+    pub(super) fn is_utf8(&mut self, span: Span) -> bool {
         let end = span.at + span.len;
         if end > self.judged {
             self.judge(span.at, end);
@@ -346,7 +391,7 @@ fn emit_raw(
         file: chunk.file,
         offset: chunk.offset + span.at as u64,
         raw_len: span.raw_len as u32,
-        stream: Stream::Stdout,
+        stream: Some(Stream::Stdout),
         time: None,
         text: &[scratch.raw(text)],
         attrs: None,
@@ -377,7 +422,7 @@ fn skip_nuls(bytes: &[u8], sink: &mut impl Sink) -> usize {
 }
 
 /// Where to cut so that no character is torn, if the bytes at the end are one.
-fn character_boundary(bytes: &[u8]) -> usize {
+pub(super) fn character_boundary(bytes: &[u8]) -> usize {
     let tail = bytes.len().saturating_sub(3);
     let torn = bytes[tail..].utf8_chunks().last().map_or(0, |last| {
         let needed = match last.invalid().first() {

@@ -6,7 +6,8 @@
 //! Invariants:
 //! * The events are a function of the bytes, of where the carry stands, and of the cuts that the
 //!   caller asks for; nothing else.
-//! * Only whole lines are consumed; the caller offers the rest again with more behind it.
+//! * Only whole lines are consumed, but before a cut; the caller offers the rest again with more
+//!   behind it.
 //! * The text of an event is always the valid inside of a JSON string.
 
 mod carry;
@@ -18,6 +19,7 @@ mod record;
 mod slow;
 #[cfg(test)]
 mod tests;
+mod text;
 mod time;
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +27,19 @@ use serde::{Deserialize, Serialize};
 pub use carry::Carry;
 pub use decoder::{Decoder, Pushed};
 pub use escape::escape_into;
+pub use text::unfinished_len;
 
 use crate::core::{DamageReason, IdPrefix, Stream};
+
+/// How a source's bytes are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Records of Docker's driver `json-file`.
+    #[default]
+    Docker,
+    /// Lines as an application wrote them.
+    Text,
+}
 
 /// One document in the making.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +51,8 @@ pub struct Event<'a> {
     /// Bytes of the first record as it stands on disk, its newline included; 0 if that record is
     /// not the whole event, so that its raw bytes are not in one place.
     pub raw_len: u32,
-    pub stream: Stream,
+    /// `None` for a line of a file, which neither output wrote.
+    pub stream: Option<Stream>,
     /// RFC 3339, UTC, always nine digits of fraction; `None` if the record has no legal time.
     pub time: Option<&'a [u8; 30]>,
     /// Pieces of the still escaped text, without the final newline; together the inside of a

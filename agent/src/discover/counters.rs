@@ -15,6 +15,15 @@ pub struct Counters {
     pub events: Counter,
     pub directory_lists: Counter,
     pub config_unreadable: Counter,
+    /// Looks at what the processes of containers hold open.
+    pub opens_looks: Counter,
+    /// Names that fanotify told, and times when it lost some.
+    pub opens_hints: Counter,
+    pub opens_hints_lost: Counter,
+    /// Files of containers that were found to be logs.
+    pub opens_found: Counter,
+    /// Files that were passed over because a container, or the node, has too many.
+    pub opens_too_many: Counter,
 }
 
 impl Counters {
@@ -36,6 +45,31 @@ impl Counters {
             "discover_config_unreadable",
             "Container descriptions on disk that could not be read or parsed",
             &self.config_unreadable,
+        );
+        counter(
+            "discover_opens_looks",
+            "Looks at the files that processes in containers hold open",
+            &self.opens_looks,
+        );
+        counter(
+            "discover_opens_hints",
+            "Names that were made or written on the file systems of containers",
+            &self.opens_hints,
+        );
+        counter(
+            "discover_opens_hints_lost",
+            "Times when the kernel's queue of them ran over, which only costs time",
+            &self.opens_hints_lost,
+        );
+        counter(
+            "discover_opens_found",
+            "Files in containers that were found to be logs",
+            &self.opens_found,
+        );
+        counter(
+            "discover_opens_too_many",
+            "Times such a file was passed over because its container or the node has too many",
+            &self.opens_too_many,
         );
         registry.register("discover_containers", "Containers known", self.containers.clone());
         registry.register(

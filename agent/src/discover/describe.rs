@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use bollard::models::ContainerInspectResponse;
 use serde::{Deserialize, Deserializer};
 
-use super::{Container, State};
+use super::{Container, Mount, MountSource, State};
 
 /// One account of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,12 +53,21 @@ pub(super) fn from_files(
         created_wall_ns: nanoseconds(file.created.as_deref()),
         state: judge(state.running || state.restarting, state.dead, started),
         tty: process.tty,
+        mounts: mounts(file.mounts.unwrap_or_default().into_values().map(MountFile::given)),
     };
     Ok(View { container, changed_wall_ns: started.max(finished) })
 }
 
 pub(super) fn from_api(id: &str, answer: ContainerInspectResponse) -> View {
     let process = answer.config.unwrap_or_default();
+    let given = answer.mounts.unwrap_or_default().into_iter().map(|mount| GivenMount {
+        is_volume: mount.typ.is_some_and(|kind| kind == "volume"),
+        name: mount.name.unwrap_or_default(),
+        driver: mount.driver.unwrap_or_default(),
+        source: mount.source.unwrap_or_default(),
+        destination: mount.destination.unwrap_or_default(),
+    });
+    let mounts = mounts(given);
     let state = answer.state.unwrap_or_default();
     let log = answer.host_config.and_then(|host| host.log_config).unwrap_or_default();
     let started = nanoseconds(state.started_at.as_deref());
@@ -76,8 +85,37 @@ pub(super) fn from_api(id: &str, answer: ContainerInspectResponse) -> View {
         created_wall_ns: nanoseconds(answer.created.as_deref()),
         state: judge(is(state.running) || is(state.restarting), is(state.dead), started),
         tty: is(process.tty),
+        mounts,
     };
     View { container, changed_wall_ns: started.max(finished) }
+}
+
+/// A mount as either account has it.
+struct GivenMount {
+    is_volume: bool,
+    name: String,
+    driver: String,
+    source: String,
+    destination: String,
+}
+
+/// By destination. Those without a place on the host (tmpfs) are left out.
+fn mounts(given: impl Iterator<Item = GivenMount>) -> Vec<Mount> {
+    let mut mounts: Vec<Mount> = given
+        .filter_map(|given| {
+            // On disk a volume of the engine's own has a name and no source.
+            let source = if given.is_volume && given.driver == "local" {
+                MountSource::Volume(given.name)
+            } else if given.source.is_empty() {
+                return None;
+            } else {
+                MountSource::Path(given.source.into())
+            };
+            Some(Mount { destination: given.destination.into(), source })
+        })
+        .collect();
+    mounts.sort();
+    mounts
 }
 
 /// One that waits for its restart has closed its log but goes on with it: it counts as running.
@@ -124,6 +162,34 @@ struct ConfigFile {
     state: Option<StateFile>,
     #[serde(rename = "Config", default, deserialize_with = "lenient")]
     config: Option<ProcessFile>,
+    #[serde(rename = "MountPoints", default, deserialize_with = "lenient")]
+    mounts: Option<BTreeMap<String, MountFile>>,
+}
+
+#[derive(Default, Deserialize)]
+struct MountFile {
+    #[serde(rename = "Type", default, deserialize_with = "lenient")]
+    kind: Option<String>,
+    #[serde(rename = "Name", default, deserialize_with = "lenient")]
+    name: Option<String>,
+    #[serde(rename = "Driver", default, deserialize_with = "lenient")]
+    driver: Option<String>,
+    #[serde(rename = "Source", default, deserialize_with = "lenient")]
+    source: Option<String>,
+    #[serde(rename = "Destination", default, deserialize_with = "lenient")]
+    destination: Option<String>,
+}
+
+impl MountFile {
+    fn given(self) -> GivenMount {
+        GivenMount {
+            is_volume: self.kind.is_some_and(|kind| kind == "volume"),
+            name: self.name.unwrap_or_default(),
+            driver: self.driver.unwrap_or_default(),
+            source: self.source.unwrap_or_default(),
+            destination: self.destination.unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -202,6 +268,29 @@ mod tests {
         assert_eq!(container.created_wall_ns, 1_795_597_455_913_845_160);
         assert_eq!(view.changed_wall_ns, 1_795_597_456_146_720_477);
         assert!(container.log_path.unwrap().ends_with(format!("{0}/{0}-json.log", fixture::ID)));
+    }
+
+    #[test]
+    fn both_accounts_have_the_same_mounts() {
+        let file = r#"{"MountPoints":{
+            "/data":{"Source":"","Destination":"/data","RW":true,"Name":"v","Driver":"local",
+                "Type":"volume"},
+            "/etc/x":{"Source":"/srv/x","Destination":"/etc/x","RW":false,"Type":"bind"},
+            "/tmp":{"Source":"","Destination":"/tmp","Type":"tmpfs"}}}"#;
+        let api = r#"{"Mounts":[
+            {"Type":"bind","Source":"/srv/x","Destination":"/etc/x","Mode":"","RW":false},
+            {"Type":"volume","Name":"v","Source":"/var/lib/docker/volumes/v/_data",
+                "Destination":"/data","Driver":"local","Mode":"z","RW":true},
+            {"Type":"tmpfs","Source":"","Destination":"/tmp"}]}"#;
+        let mount = |destination: &str, source| Mount { destination: destination.into(), source };
+        let expect = [
+            mount("/data", MountSource::Volume("v".into())),
+            mount("/etc/x", MountSource::Path("/srv/x".into())),
+        ];
+        let of_file = from_files("a", file.as_bytes(), None).unwrap().container.mounts;
+        let answer = serde_json::from_str(api).unwrap();
+        assert_eq!(of_file, expect);
+        assert_eq!(from_api("a", answer).container.mounts, expect);
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod describe;
 mod directory;
 #[cfg(test)]
 mod fixture;
+pub mod opens;
 mod own;
 mod paths;
 mod probe;
@@ -65,6 +66,24 @@ pub struct Container {
     pub state: State,
     /// Has a terminal: one stream, `\r\n`.
     pub tty: bool,
+    /// What of the host is mounted in it, by destination.
+    pub mounts: Vec<Mount>,
+}
+
+/// A part of the host's file system that a container has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mount {
+    /// In the container.
+    pub destination: PathBuf,
+    pub source: MountSource,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MountSource {
+    /// A volume that the engine keeps below its data root, by name.
+    Volume(String),
+    /// As the host names it.
+    Path(PathBuf),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

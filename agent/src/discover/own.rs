@@ -98,7 +98,7 @@ fn is_short_id(name: &str) -> bool {
 
 /// With cgroup v1, or v2 without a namespace of its own, the path ends in the container:
 /// `/docker/<id>`, `/system.slice/docker-<id>.scope`, `/kubepods/…/<id>`.
-fn id_of_cgroup(table: &str) -> Option<String> {
+pub(super) fn id_of_cgroup(table: &str) -> Option<String> {
     table.lines().filter_map(|line| line.splitn(3, ':').nth(2)).find_map(|path| {
         path.split(|letter: char| !letter.is_ascii_alphanumeric())
             .rfind(|word| word.len() == 64 && is_short_id(word))

@@ -15,6 +15,8 @@ pub struct Listed {
     pub log_path: Option<PathBuf>,
     /// Why nothing is collected from it; `None` if it is.
     pub reason: Option<String>,
+    /// Logs that it writes to files, by their path inside, and whether they are collected.
+    pub files: BTreeMap<String, bool>,
 }
 
 /// The containers known now; clones share it. A snapshot for people, never asked by the data's
@@ -29,9 +31,39 @@ struct Row {
     unreadable: Option<String>,
     /// Said by the caller (the agent's own, not declared, opted out).
     refused: Option<String>,
+    files: BTreeMap<String, bool>,
 }
 
 impl Registry {
+    /// Of those that run.
+    pub(super) fn running(&self) -> Vec<String> {
+        let rows = self.rows();
+        let running = rows.values().filter(|row| row.container.state == State::Running);
+        running.map(|row| row.container.id.clone()).collect()
+    }
+
+    /// By full id.
+    pub fn exactly(&self, id: &str) -> Option<Container> {
+        self.rows().get(id).map(|row| row.container.clone())
+    }
+
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.rows().contains_key(id)
+    }
+
+    /// Notes that a container writes a log to a file, and whether it is collected.
+    pub fn note_file(&self, id: &str, path: &str, is_collected: bool) {
+        if let Some(row) = self.rows().get_mut(id) {
+            row.files.insert(path.to_owned(), is_collected);
+        }
+    }
+
+    pub fn forget_file(&self, id: &str, path: &str) {
+        if let Some(row) = self.rows().get_mut(id) {
+            row.files.remove(path);
+        }
+    }
+
     /// By id.
     pub fn list(&self) -> Vec<Listed> {
         self.rows().values().map(Row::listed).collect()
@@ -64,8 +96,9 @@ impl Registry {
 
     pub(super) fn put(&self, container: Container, unreadable: Option<String>) {
         let mut rows = self.rows();
-        let refused = rows.remove(&container.id).and_then(|row| row.refused);
-        rows.insert(container.id.clone(), Row { container, unreadable, refused });
+        let before = rows.remove(&container.id).map(|row| (row.refused, row.files));
+        let (refused, files) = before.unwrap_or_default();
+        rows.insert(container.id.clone(), Row { container, unreadable, refused, files });
     }
 
     pub(super) fn remove(&self, id: &str) {
@@ -88,6 +121,7 @@ impl Row {
             state: self.container.state,
             log_path: self.container.log_path.clone(),
             reason: self.unreadable.clone().or_else(|| self.refused.clone()),
+            files: self.files.clone(),
         }
     }
 }

@@ -210,10 +210,10 @@ impl Parts<'_> {
         for piece in event.text {
             out.extend_from_slice(piece);
         }
-        out.extend_from_slice(b"\",\"stream\":\"");
         out.extend_from_slice(match event.stream {
-            Stream::Stdout => b"stdout\"",
-            Stream::Stderr => b"stderr\"",
+            Some(Stream::Stdout) => b"\",\"stream\":\"stdout\"",
+            Some(Stream::Stderr) => b"\",\"stream\":\"stderr\"",
+            None => b"\"",
         });
         match self.tail.shape {
             Shape::Ecs => self.ecs(out, time),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::core::{BatchId, DamageReason, Epoch, IdPrefix, Origin, SourceToken, Stream};
-use crate::decode::{Decoder, Event, FileContext, Flow, Sink};
+use crate::decode::{Decoder, Event, FileContext, Flow, Format, Sink};
 
 const FILE: FileContext = FileContext { prefix: IdPrefix(*b"abcdefghijklmnop"), base: 0x100 };
 const TIME: &[u8; 30] = b"2026-11-25T08:59:05.120000000Z";
@@ -48,7 +48,7 @@ fn event<'a>(text: &'a [&'a [u8]]) -> Event<'a> {
         file: FILE,
         offset: 0x2a,
         raw_len: 80,
-        stream: Stream::Stdout,
+        stream: Some(Stream::Stdout),
         time: Some(TIME),
         text,
         attrs: None,
@@ -107,13 +107,28 @@ fn ecs_document() {
 }
 
 #[test]
+fn a_line_of_a_file_has_no_stream_and_the_day_for_a_time() {
+    let text: [&[u8]; 1] = [b"x"];
+    let event = Event { time: None, stream: None, ..event(&text) };
+    let (_, document) = lines(Shape::Ecs, &event);
+    let head = concat!(
+        r#"{"@timestamp":"2026-11-26T00:00:00.000000000Z","message":"x","#,
+        r#""event":{"undated":true},"log":{"offset":42,"#,
+    );
+    assert!(document.starts_with(head), "{document}");
+    let (_, document) = lines(Shape::Pilot, &event);
+    assert!(document.contains(r#""message":"x","undated":true,"offset":42,"#), "{document}");
+    serde_json::from_str::<Value>(&document).unwrap();
+}
+
+#[test]
 fn ecs_document_with_marks() {
     let text: [&[u8]; 1] = [b"x"];
     let event = Event {
         time: None,
         partial: true,
         damage: Some(DamageReason::Torn),
-        stream: Stream::Stderr,
+        stream: Some(Stream::Stderr),
         attrs: Some(br#"{"a.b":"1","a_b":"2","\u0074ag":"<"}"#),
         ..event(&text)
     };
@@ -298,7 +313,7 @@ fn encoded(shape: Shape, bytes: &[u8]) -> Vec<Value> {
         fn damage(&mut self, _: DamageReason, _: u64) {}
     }
     let mut sink = Encode(encoder(shape, Codec::Stored));
-    let mut decoder = Decoder::new(4 << 20);
+    let mut decoder = Decoder::new(Format::Docker, 4 << 20);
     decoder.finish(FILE, 0, bytes, &mut sink);
     for stream in Stream::ALL {
         decoder.cut(stream, &mut sink);

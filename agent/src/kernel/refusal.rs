@@ -51,6 +51,10 @@ impl Circumstances {
         }
     }
 
+    fn is_confidential(&self) -> bool {
+        self.lockdown.as_deref() == Some("confidentiality")
+    }
+
     /// Why a system call about programs or maps answers EPERM.
     fn why_not_permitted(&self) -> String {
         let has = |bit: u64| self.capabilities.is_some_and(|bits| bits & (bit | SYS_ADMIN) != 0);
@@ -65,7 +69,7 @@ impl Circumstances {
                 missing.join(" and ")
             );
         }
-        if self.lockdown.as_deref() == Some("confidentiality") {
+        if self.is_confidential() {
             return "kernel lockdown is `confidentiality`, which forbids to read the kernel's \
                     memory; `lockdown=integrity` on the kernel's command line allows it"
                 .to_owned();
@@ -108,6 +112,10 @@ pub(super) fn of_hook(variant: Variant, hook: &Hook, error: &ProgramError) -> St
     match error {
         ProgramError::LoadError { verifier_log, .. } => match (errno, last_line(verifier_log)) {
             (Some(Errno::PERM), _) => {
+                format!("{place}: {}", Circumstances::read().why_not_permitted())
+            }
+            // The verifier is let down by a helper that is not there then.
+            _ if Circumstances::read().is_confidential() => {
                 format!("{place}: {}", Circumstances::read().why_not_permitted())
             }
             (Some(errno), None) => format!("{place}: the kernel refuses the program: {errno}"),
@@ -195,6 +203,7 @@ fn last_line(log: &impl std::fmt::Display) -> Option<String> {
         !line.is_empty()
             && !line.starts_with("processed ")
             && !line.starts_with("verification time")
+            && !line.starts_with("stack depth ")
     };
     log.lines().map(str::trim).rev().find(is_word).map(str::to_owned)
 }

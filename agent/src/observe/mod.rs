@@ -28,7 +28,8 @@ use futures_util::future::BoxFuture;
 
 pub use health::{Health, Heartbeat, Step};
 pub use snapshot::{
-    ContainerView, MountView, OutputView, PausedTarget, PositionView, Snapshot, VERSION, Version,
+    ContainerView, FileView, MountView, OutputView, PausedTarget, PositionView, Snapshot, VERSION,
+    Version,
 };
 pub use table::{bytes, containers_table, positions_table};
 

@@ -66,6 +66,25 @@ pub struct ContainerView {
     pub bytes_per_second: u64,
     /// How news of its log come.
     pub rung: Option<String>,
+    /// Logs that it writes to files.
+    #[serde(default)]
+    pub files: Vec<FileView>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// In the container.
+    pub path: String,
+    pub collected: bool,
+}
+
+impl ContainerView {
+    /// Paths of files that are not collected, one after the other; `None` if there are none.
+    pub fn suggestion(&self) -> Option<String> {
+        let paths: Vec<_> =
+            self.files.iter().filter(|file| !file.collected).map(|file| &file.path[..]).collect();
+        (!paths.is_empty()).then(|| paths.join(", "))
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -50,12 +50,13 @@ fn write_page(
     }
     page.push_str(
         "<table><tr><th>container<th>id<th>image<th>state<th>driver<th>target\
-         <th class=n>per second<th class=n>lag<th>not collected because",
+         <th class=n>per second<th class=n>lag<th>not collected because\
+         <th>also writes, not collected",
     );
     for row in containers.iter().take(ROWS_MAX) {
         write!(
             page,
-            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td class=n>{}<td class=n>{}<td>{}",
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td class=n>{}<td class=n>{}<td>{}<td>{}",
             escape(&row.name),
             escape(row.id.get(..12).unwrap_or(&row.id)),
             escape(&row.image),
@@ -65,6 +66,7 @@ fn write_page(
             bytes(row.bytes_per_second),
             bytes(row.lag_bytes),
             escape(row.reason.as_deref().unwrap_or_default()),
+            escape(&row.suggestion().unwrap_or_default()),
         )?;
     }
     page.push_str("</table>");

@@ -21,7 +21,18 @@ pub fn containers_table(rows: &[ContainerView]) -> String {
             },
         ]
     });
-    aligned(head, body, &[5, 6])
+    let mut table = aligned(head, body, &[5, 6]);
+    for row in rows {
+        if let Some(paths) = row.suggestion() {
+            let line = format!(
+                "{} also writes {paths}; collect with `collect.files: discovered`",
+                row.name
+            );
+            table.push_str(&printable(line));
+            table.push('\n');
+        }
+    }
+    table
 }
 
 /// `sluice positions`.

@@ -55,8 +55,13 @@ impl OpenFile {
     /// Opens for reading. Refuses what is no regular file; follows no link at the last component
     /// and does not wait for a FIFO's writer.
     pub fn open(path: &Path) -> io::Result<Self> {
+        Self::open_at(rustix::fs::CWD, path)
+    }
+
+    /// The same from an open directory on.
+    pub fn open_at(directory: impl AsFd, name: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        let file = File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?);
         Self::from_file(file)
     }
 
@@ -97,9 +102,9 @@ impl Raw for OpenFile {
 }
 
 /// What stands under a name now; a link is not followed.
-pub(super) fn id_of(path: &Path) -> io::Result<FileId> {
+pub(super) fn id_of(directory: impl AsFd, name: &str) -> io::Result<FileId> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
-    Ok(stat_by(rustix::fs::statx(rustix::fs::CWD, path, flags, STAT_WANTED)?).id)
+    Ok(stat_by(rustix::fs::statx(directory, name, flags, STAT_WANTED)?).id)
 }
 
 fn stat(file: impl AsFd) -> io::Result<Stat> {

@@ -178,7 +178,7 @@ impl Files for LocalFiles {
             job.lock().unwrap_or_else(PoisonError::into_inner).take()
         };
         let given = job.clone();
-        let run = self.pool.run(&directory, move || {
+        let run = self.pool.run(directory.path(), move || {
             if let Some(job) = take(&given) {
                 let _ = done.send(Completion::Scanned(scan(job)));
                 wake.wake();

@@ -12,6 +12,7 @@
 
 mod archive;
 mod buffer;
+mod directory;
 mod file;
 mod first_line;
 mod lineup;
@@ -23,6 +24,7 @@ mod start;
 
 pub use archive::Archive;
 pub use buffer::PageBuffer;
+pub use directory::Directory;
 pub use file::{FileId, OpenFile, Stat};
 pub use first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
 pub use lineup::{

@@ -3,8 +3,12 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
+use rustix::fs::Dir;
+
+use super::Directory;
 use super::archive::Archive;
 use super::file::{FileId, OpenFile, Shared, id_of};
 use super::first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
@@ -17,7 +21,7 @@ use crate::core::limits::FILES_PER_SOURCE_MAX;
 #[derive(Debug)]
 pub struct ScanJob<Handle> {
     pub source: SourceToken,
-    pub directory: PathBuf,
+    pub directory: Directory,
     /// Name of the file that is being written, for example `<id>-json.log`.
     pub current: String,
     /// Files that are known, oldest first.
@@ -129,7 +133,7 @@ struct Entry {
 }
 
 struct Files {
-    directory: PathBuf,
+    directory: Directory,
     current: String,
     /// Known by their id alone.
     by_id: HashSet<FileId>,
@@ -160,16 +164,17 @@ impl Files {
 
     fn list(&mut self, number: usize) -> io::Result<Vec<Entry>> {
         let mut listing = Vec::new();
-        let entries = match std::fs::read_dir(&self.directory) {
+        let directory = match self.directory.open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listing),
-            entries => entries?,
+            directory => directory?,
         };
-        for entry in entries {
-            let Ok(name) = entry?.file_name().into_string() else { continue };
-            let Some(rank) = file_rank(&name, &self.current) else { continue };
+        for entry in Dir::read_from(&directory)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            let Some(rank) = file_rank(name, &self.current) else { continue };
             // Gone between the listing and now: the next listing settles that.
-            let Some(id) = self.meet(&name, rank, number)? else { continue };
-            listing.push(Entry { name, rank, id });
+            let Some(id) = self.meet(&directory, name, rank, number)? else { continue };
+            listing.push(Entry { name: name.to_owned(), rank, id });
             if listing.len() >= FILES_PER_SOURCE_MAX {
                 break;
             }
@@ -179,9 +184,14 @@ impl Files {
     }
 
     /// Opens what is not known and not open yet.
-    fn meet(&mut self, name: &str, rank: u32, number: usize) -> io::Result<Option<FileId>> {
-        let path = self.directory.join(name);
-        let id = match id_of(&path) {
+    fn meet(
+        &mut self,
+        directory: &OwnedFd,
+        name: &str,
+        rank: u32,
+        number: usize,
+    ) -> io::Result<Option<FileId>> {
+        let id = match id_of(directory, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             id => id?,
         };
@@ -197,7 +207,7 @@ impl Files {
             }
             self.open.retain(|open| open.seen.id != id);
         }
-        match OpenFile::open(&path) {
+        match OpenFile::open_at(directory, Path::new(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => {
                 let content = Content::Refused(error.to_string());
@@ -309,8 +319,6 @@ fn head(file: &OpenFile) -> io::Result<FirstLine> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::read::{Found, FoundKind};
 
@@ -333,7 +341,7 @@ mod tests {
     fn job(directory: &Path, known: Vec<KnownFile<Shared>>) -> ScanJob<Shared> {
         ScanJob {
             source: SourceToken(1),
-            directory: directory.into(),
+            directory: directory.to_owned().into(),
             current: CURRENT.into(),
             known,
             opened: Vec::new(),

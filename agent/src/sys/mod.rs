@@ -4,10 +4,12 @@
 //! never: holds policy
 
 mod clock;
+mod fanotify;
 mod mapped;
 mod ring;
 pub mod simd;
 
 pub use clock::clock_error;
+pub use fanotify::{Fanotify, Handle, Named};
 pub use mapped::MappedWords;
 pub use ring::{Ring, RingRead};

@@ -70,7 +70,7 @@ impl<F: Files> Worker<F> {
                 source.opened.splice(0..0, opened);
                 source.held = held;
                 tracing::warn!(
-                    source = %source.key, directory = %source.directory.display(), %error,
+                    source = %source.key, directory = %source.directory.path().display(), %error,
                     "cannot look at the log's directory; trying again"
                 );
                 Some(RESCAN_NS)

@@ -27,15 +27,15 @@ pub use step::{Worker, WorkerSettings};
 pub use thread::{Inbox, WorkerThread};
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
 use crate::checkpoint::{Commit, SourceRecord};
 use crate::core::{LossReason, Origin, SourceKey, SourceToken};
+use crate::decode::Format;
 use crate::encode::{Batch, Target};
-use crate::read::StartAt;
+use crate::read::{Directory, StartAt};
 use crate::ship::Receipt;
 use crate::watch::News;
 
@@ -44,11 +44,13 @@ use crate::watch::News;
 pub struct Follow {
     pub source: SourceToken,
     pub key: SourceKey,
-    pub directory: PathBuf,
+    pub directory: Directory,
     /// Name of the file that is being written.
     pub current: String,
-    /// The path that documents name: the host's, and of the log, not of the file that it was
-    /// rotated to, since a document must not depend on when it was read.
+    pub format: Format,
+    /// The path that documents name: of the log, not of the file that it was rotated to, since a
+    /// document must not depend on when it was read. The host's for a runtime log, and the
+    /// container's own for a file in a container.
     pub path: String,
     pub origin: Origin,
     /// Today's rules; a file's journal may hold older ones for its older bytes.

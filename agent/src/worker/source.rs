@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::file::{FileState, prefix_at};
@@ -11,9 +10,9 @@ use super::{Follow, Loss};
 use crate::checkpoint::{FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
 use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
-use crate::decode::{Carry, Decoder};
+use crate::decode::{Carry, Decoder, Format};
 use crate::encode::{Shape, Tail, Target};
-use crate::read::{FileId, FirstLine, KnownFile, Seen, StartAt};
+use crate::read::{Directory, FileId, FirstLine, KnownFile, Seen, StartAt};
 
 /// A place in a source's bytes, with the unfinished lines there.
 #[derive(Clone, Debug)]
@@ -21,6 +20,25 @@ pub(super) struct Place {
     pub file: u64,
     pub offset: u64,
     pub carry: Option<Carry>,
+}
+
+/// How long a file of text has stood as it stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quiet {
+    seen: Option<(u64, bool, u64)>,
+    since_mono_ns: u64,
+}
+
+impl Quiet {
+    /// Since when the file has had this size, as far as anyone looked; the time begins again when
+    /// it is rotated.
+    pub(super) fn since<H>(&mut self, file: &FileState<H>, size: u64, mono_ns: u64) -> u64 {
+        let seen = Some((file.sequence, file.closed, size));
+        if self.seen != seen {
+            *self = Self { seen, since_mono_ns: mono_ns };
+        }
+        self.since_mono_ns
+    }
 }
 
 /// First lines that are remembered because several files began with them.
@@ -31,8 +49,9 @@ const LINEAGES_MAX: usize = 8;
 pub(super) struct Source<Handle> {
     pub token: SourceToken,
     pub key: SourceKey,
-    pub directory: PathBuf,
+    pub directory: Directory,
     pub current: String,
+    pub format: Format,
     pub path: String,
     pub origin: Origin,
     pub target: Arc<Target>,
@@ -100,6 +119,8 @@ pub(super) struct Source<Handle> {
     /// When the last bytes came while a line was unfinished.
     pub carry_since: Option<u64>,
     pub carry_bytes: usize,
+    /// What was last seen of a text file that has been read to its end.
+    pub quiet: Quiet,
     /// After a failed read: not before this.
     pub retry_mono_ns: Option<u64>,
     pub read_failures: u32,
@@ -136,6 +157,7 @@ impl<Handle> Source<Handle> {
             key,
             directory,
             current,
+            format,
             path,
             origin,
             target,
@@ -146,7 +168,7 @@ impl<Handle> Source<Handle> {
         } = follow;
         let known = record.is_some();
         let record = record.unwrap_or_default();
-        let decoder = Decoder::new(target.rules().event_bytes_max as usize);
+        let decoder = Decoder::new(format, target.rules().event_bytes_max as usize);
         let next_base = record
             .files
             .iter()
@@ -159,6 +181,7 @@ impl<Handle> Source<Handle> {
             key,
             directory,
             current,
+            format,
             path,
             origin,
             target,
@@ -204,6 +227,7 @@ impl<Handle> Source<Handle> {
             dirty: !known,
             carry_since: None,
             carry_bytes: 0,
+            quiet: Quiet::default(),
             retry_mono_ns: None,
             read_failures: 0,
             size_seen: 0,

@@ -14,12 +14,17 @@ use crate::core::limits::{
     CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_AHEAD_TURNS, RESERVE_BYTES_MAX,
 };
 use crate::core::{LossReason, SourceToken, Stream};
-use crate::decode::Flow;
+use crate::decode::{Flow, Format, unfinished_len};
 use crate::encode::{Slice, Tail};
 use crate::read::{Files, FirstLine, PageBuffer, ReadDone, ReadStart};
 
 /// After a failed read.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a rotated file of text has to stand still before the next one is read. Programs that
+/// are told to open their log again do so within milliseconds; those that are told by a timer have
+/// timers of seconds.
+const ROTATED_QUIET: Duration = Duration::from_secs(5);
 
 /// Failed reads in a row after which the rest of a file whose container is gone is given up.
 const READ_FAILURES_MAX: u32 = 10;
@@ -50,7 +55,10 @@ impl<F: Files> Worker<F> {
             return;
         }
         let looked = source.scanned_after_end && !source.scan_running;
-        source.read_was_final = source.files[index].closed || source.removed && looked;
+        // Who writes text may go on with a file that was renamed until the next one is there.
+        let is_closed = source.files[index].closed
+            && (source.format == Format::Docker || index + 1 < source.files.len());
+        source.read_was_final = is_closed || source.removed && looked;
         source.read_was_ended = source.ended && looked;
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() != source.want {
@@ -202,8 +210,17 @@ impl<F: Files> Worker<F> {
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
         let before =
             Place { file: source.reading, offset: source.offset, carry: source.decoder.carry() };
-        let piece =
-            up_to_change(chunk, source.offset, born.record.journal.next_change(source.offset));
+        let change = born.record.journal.next_change(source.offset);
+        // A cut of text stands in the line, and not behind it.
+        let text_cut = change.filter(|change| {
+            source.format == Format::Text
+                && change - source.offset <= chunk.len() as u64
+                && born.record.journal.cuts(*change).next().is_some()
+        });
+        let piece = match text_cut {
+            Some(cut) => &chunk[..(cut - source.offset) as usize],
+            None => up_to_change(chunk, source.offset, change),
+        };
         let Some(slice) = open_slice(source, index, &self.files) else { return Taken::Refused };
         slice.begin(&mut self.encoder);
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
@@ -224,7 +241,11 @@ impl<F: Files> Worker<F> {
             events: 0,
             refused: None,
         };
-        let pushed = source.decoder.push(born.context(), source.offset, piece, &mut sink);
+        let (context, offset) = (born.context(), source.offset);
+        let pushed = match text_cut {
+            Some(_) => source.decoder.push_and_cut(context, offset, piece, &mut sink),
+            None => source.decoder.push(context, offset, piece, &mut sink),
+        };
         let TurnSink { undated, events, refused, .. } = sink;
         self.counters.events.inc_by(events);
         source.in_batch |= events > 0;
@@ -371,8 +392,13 @@ impl<F: Files> Worker<F> {
     fn at_end_of_file(&mut self, token: SourceToken, rest: &[u8], outputs: &mut Vec<Output>) {
         let Some(source) = self.sources.get_mut(&token) else { return };
         let Some(index) = source.reading_index() else { return };
-        let file = &source.files[index];
         let is_last = index + 1 == source.files.len();
+        let is_text = source.format == Format::Text;
+        if source.read_was_final && is_text && self.lingers(token, index, rest) {
+            return;
+        }
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let file = &source.files[index];
         if source.read_was_final {
             if !rest.is_empty() && file.born.is_some() {
                 self.finish_torn(token, rest);
@@ -380,12 +406,54 @@ impl<F: Files> Worker<F> {
             if self.sources.get(&token).is_some_and(|source| source.stalled.is_none()) {
                 self.next_file(token);
             }
-        } else if file.closed {
+        } else if file.closed && !(is_text && is_last) {
             // It was closed while the read was under way; what came in between is still unread.
             self.make_ready(token);
+        } else if is_text && file.born.is_some() && !rest.is_empty() {
+            self.unfinished(token, index, rest);
         } else if source.read_was_ended && is_last {
             self.at_end_of_source(token, outputs);
         }
+    }
+
+    /// Whether a rotated file of text has to be looked at again before the next one is read: its
+    /// writer keeps it open until somebody tells it to open the new one.
+    fn lingers(&mut self, token: SourceToken, index: usize, rest: &[u8]) -> bool {
+        let Some(source) = self.sources.get_mut(&token) else { return false };
+        let file = &source.files[index];
+        if file.is_archive || file.truncated || source.removed || source.ended {
+            return false;
+        }
+        let size = source.offset + rest.len() as u64;
+        let since = source.quiet.since(file, size, self.now.mono_ns);
+        let until = since + ROTATED_QUIET.as_nanos() as u64;
+        if until <= self.now.mono_ns {
+            return false;
+        }
+        self.retries.insert((until, token));
+        true
+    }
+
+    /// A line of text that has no end (yet): it is cut when nothing came for a while, or at once
+    /// if its container has ended.
+    fn unfinished(&mut self, token: SourceToken, index: usize, rest: &[u8]) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let offset = source.offset;
+        let size = offset + rest.len() as u64;
+        let since = source.quiet.since(&source.files[index], size, self.now.mono_ns);
+        let until = since + self.settings.partial_timeout.as_nanos() as u64;
+        if until > self.now.mono_ns && !source.read_was_ended {
+            self.retries.insert((until, token));
+            return;
+        }
+        let Some(born) = source.files[index].born.as_mut() else { return };
+        let cut = offset + unfinished_len(rest) as u64;
+        if born.record.journal.cuts(cut).next().is_none() {
+            born.record.journal.add(cut, Entry::Cut(Stream::Stdout));
+            self.counters.cuts.inc();
+            self.needs_commit(token);
+        }
+        self.make_ready(token);
     }
 
     /// The last line of a closed file has no newline and never will.
@@ -446,6 +514,7 @@ impl<F: Files> Worker<F> {
         if let Some(next) = source.files.get(index + 1) {
             source.reading = next.sequence;
             source.offset = next.start;
+            source.decoder.next_file();
             source.size_seen = next.start;
             source.heed_journal();
             self.after_taking(token, true);

@@ -16,6 +16,7 @@ mod station;
 mod away;
 mod crash;
 mod declared;
+mod files;
 mod kinds;
 mod latency;
 mod removed;

@@ -35,11 +35,13 @@ pub(crate) fn table(
 }
 
 /// What has to be heard: whatever writes logs, on every file system that containers' logs lie on.
-/// Where programs hang on functions, that is all that goes through them; nobody hears a store to a
-/// mapping. What differs from kernel to kernel (asynchronous writes, copies, changes of size) is
+/// Where programs hang on functions, that is all that goes through them, and no store to a mapping
+/// is heard. What differs from kernel to kernel (asynchronous writes, copies, changes of size) is
 /// in the record, and not asked for.
 pub(crate) fn expect(_: (u32, u32), variant: Variant, writer: &str, place: &str) -> Option<Cell> {
     match (variant, writer, place) {
+        // The tracepoints tell of the fault by which a page becomes writable, once.
+        (Variant::Tracepoint, "mmap", _) => None,
         (_, "mmap", _) => Some(Cell::Sweep),
         // It is followed where its bytes lie.
         (_, _, "overlay") => None,

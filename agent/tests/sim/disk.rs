@@ -126,7 +126,7 @@ impl SimFiles {
     fn listed(&mut self, job: &ScanJob<Handle>) -> Vec<Seen<Handle>> {
         let disk = self.disk.borrow();
         let empty = BTreeMap::new();
-        let names = disk.directories.get(&job.directory).unwrap_or(&empty);
+        let names = disk.directories.get(job.directory.path()).unwrap_or(&empty);
         let is_bad = self.rng.one_in(8);
         let mut listed = Vec::new();
         for (name, inode) in names {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sluice::checkpoint::{Commit, SourceRecord};
 use sluice::core::{Now, Origin, SourceKey, SourceToken};
+use sluice::decode::Format;
 use sluice::encode::{Codec, Rules, Shape, Target, Zone, document, inflate};
 use sluice::read::StartAt;
 use sluice::ship::{self, Letter, ShipSettings, Shipper};
@@ -135,6 +136,7 @@ impl World {
                 // Their day is in the journal alone, which a wipe takes.
                 raw: !wipes,
                 prompts: !wipes && world.rng.one_in(2),
+                text: !wipes && world.rng.one_in(3),
             };
             let lines = world.rng.between(1, 150);
             let mut disk = world.disk.borrow_mut();
@@ -434,7 +436,7 @@ impl World {
             if self.removed.contains(&number) {
                 continue;
             }
-            let key = SourceKey::docker(&container.id);
+            let key = container.key();
             let record = self
                 .store
                 .get(&key)
@@ -442,7 +444,8 @@ impl World {
             inputs.push(Input::Follow(Box::new(Follow {
                 source: SourceToken(number as u32),
                 key,
-                directory: container.directory.clone(),
+                directory: container.directory.clone().into(),
+                format: container.format(),
                 current: container.current.clone(),
                 path: format!("/log/{number}"),
                 origin: Origin {
@@ -557,17 +560,21 @@ impl World {
         if let Some(loss) = self.losses.first() {
             return Err(format!("a loss was declared where none can be: {loss}"));
         }
-        let kept = |number: &&usize| {
-            self.store.contains_key(&SourceKey::docker(&self.containers[**number].id))
-        };
+        let kept = |number: &&usize| self.store.contains_key(&self.containers[**number].key());
         if let Some(number) = self.removed.iter().find(kept) {
             return Err(format!(
                 "container {number} is removed and delivered, and still in the store"
             ));
         }
         for container in &self.containers {
-            self.check_raw(container)?;
-            for (stream, name) in ["stdout", "stderr"].into_iter().enumerate() {
+            let is_text = container.format() == Format::Text;
+            if !is_text {
+                self.check_raw(container)?;
+            }
+            // A file is neither, and its lines have no time.
+            let streams =
+                if is_text { &[Value::Null][..] } else { &["stdout".into(), "stderr".into()] };
+            for (stream, name) in streams.iter().enumerate() {
                 let mut documents: Vec<(&str, &str)> = self
                     .server
                     .documents
@@ -576,8 +583,8 @@ impl World {
                     .map(|(_, document)| document)
                     .filter(|document| {
                         document["container"]["id"] == container.id.as_str()
-                            && document["stream"] == name
-                            && document["event"]["undated"].is_null()
+                            && document["stream"] == *name
+                            && document["event"]["undated"].is_null() != is_text
                     })
                     .map(|document| {
                         let order = document["log"]["order"].as_str().expect("an order");
@@ -593,7 +600,7 @@ impl World {
                 let received: String = documents.iter().map(|(_, message)| *message).collect();
                 let written = &container.written[stream];
                 if received != *written {
-                    return Err(difference(&container.id, name, written, &received));
+                    return Err(difference(&container.id, &name.to_string(), written, &received));
                 }
             }
         }

@@ -1,6 +1,10 @@
-//! Containers that write through a runtime: json-file records, in pieces, rotated.
+//! Containers that write: through a runtime, json-file records in pieces, or lines of text into a
+//! file; rotated.
 
 use std::path::PathBuf;
+
+use sluice::core::SourceKey;
+use sluice::decode::Format;
 
 use crate::disk::Disk;
 use crate::rng::Rng;
@@ -10,6 +14,8 @@ pub(crate) struct Container {
     pub directory: PathBuf,
     pub current: String,
     inode: usize,
+    /// The file that has the name already, while the old one is still written, and since when.
+    reopens: Option<(usize, i64)>,
     number: u64,
     options: Options,
     /// What stands unfinished on each stream: pieces already on disk share this time.
@@ -33,7 +39,12 @@ pub(crate) struct Options {
     pub raw: bool,
     /// Lines may be left unfinished for a while.
     pub prompts: bool,
+    /// It writes a file of its own, and what the other options say of records has no meaning.
+    pub text: bool,
 }
+
+/// Less than a worker waits before it leaves a rotated file.
+const REOPENS_NS_MAX: i64 = 3_000_000_000;
 
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
 
@@ -54,6 +65,7 @@ impl Container {
             directory,
             current,
             inode,
+            reopens: None,
             number,
             options,
             open: [None, None],
@@ -65,9 +77,20 @@ impl Container {
         }
     }
 
+    pub(crate) fn key(&self) -> SourceKey {
+        match self.format() {
+            Format::Docker => SourceKey::docker(&self.id),
+            Format::Text => SourceKey::docker_file(&self.id, "/app.log"),
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        if self.options.text { Format::Text } else { Format::Docker }
+    }
+
     /// Writes one line, or a part of one. Returns whether names changed.
     pub(crate) fn write(&mut self, disk: &mut Disk, rng: &mut Rng, now_ns: i64) -> bool {
-        if self.to_compress && rng.one_in(3) {
+        if self.to_compress && self.reopens.is_none() && rng.one_in(3) {
             let whole = rng.one_in(2);
             self.to_compress = !whole;
             disk.compress(&self.directory, &format!("{}.1", self.current), now_ns, whole);
@@ -77,6 +100,9 @@ impl Container {
             return self.end(disk, rng, now_ns);
         }
         self.lines_left -= 1;
+        if self.options.text {
+            return self.line(disk, rng, now_ns);
+        }
         if self.options.raw && rng.one_in(40) {
             let line = format!("no record c{} n{} \"", self.number, self.lines_left);
             disk.inodes[self.inode].bytes.extend_from_slice(line.as_bytes());
@@ -95,7 +121,7 @@ impl Container {
         if self.ended || !rng.one_in(3) {
             return false;
         }
-        if !self.options.prompts {
+        if !self.options.prompts && !self.options.text {
             for stream in 0..2 {
                 if self.open[stream].is_some() {
                     self.log(stream, "", true, disk, now_ns);
@@ -104,6 +130,51 @@ impl Container {
         }
         self.ended = true;
         true
+    }
+
+    /// A line of text, or a part of one. A file has a first line with an end.
+    fn line(&mut self, disk: &mut Disk, rng: &mut Rng, now_ns: i64) -> bool {
+        let begins = self.open[0].is_none();
+        let is_full = disk.inodes[self.inode].bytes.len() >= self.options.max_size;
+        let rotates = begins && is_full && self.reopens.is_none() && rng.one_in(2);
+        if rotates {
+            let old = self.inode;
+            self.rotate(disk, now_ns);
+            self.reopens = Some((std::mem::replace(&mut self.inode, old), now_ns));
+        }
+        // The writer goes on with the old file until it is told, or a timer of its own tells it.
+        if let Some((new, since)) = self.reopens
+            && begins
+            && (rng.one_in(3) || now_ns - since > REOPENS_NS_MAX)
+        {
+            self.inode = new;
+            self.reopens = None;
+        }
+        // What a line feed stands behind goes with it.
+        let text = self.text(rng).replace('\r', "");
+        self.written[0].push_str(&text);
+        let bytes = &mut disk.inodes[self.inode].bytes;
+        bytes.extend_from_slice(text.as_bytes());
+        let may_wait = self.options.prompts && bytes.contains(&b'\n');
+        if may_wait && rng.one_in(8) {
+            self.open[0] = Some(String::new());
+        } else {
+            bytes.push(b'\n');
+            self.open[0] = None;
+        }
+        rotates
+    }
+
+    fn rotate(&mut self, disk: &mut Disk, now_ns: i64) {
+        disk.rotate(&self.directory, &self.current);
+        self.inode = disk.create(&self.directory, &self.current, now_ns);
+        if self.options.compress {
+            if self.to_compress {
+                // The runtime waits for the last one.
+                disk.compress(&self.directory, &format!("{}.2", self.current), now_ns, true);
+            }
+            self.to_compress = true;
+        }
     }
 
     fn text(&self, rng: &mut Rng) -> String {
@@ -157,15 +228,7 @@ impl Container {
     ) -> bool {
         let mut names = false;
         if disk.inodes[self.inode].bytes.len() >= self.options.max_size {
-            disk.rotate(&self.directory, &self.current);
-            self.inode = disk.create(&self.directory, &self.current, now_ns);
-            if self.options.compress {
-                if self.to_compress {
-                    // The runtime waits for the last one.
-                    disk.compress(&self.directory, &format!("{}.2", self.current), now_ns, true);
-                }
-                self.to_compress = true;
-            }
+            self.rotate(disk, now_ns);
             names = true;
         }
         let attrs = if self.options.attrs { "\"attrs\":{\"tag\":\"a<b\"}," } else { "" };

@@ -5,7 +5,7 @@ mod rungs;
 
 use anstyle::AnsiColor;
 use serde_json::json;
-use sluice::config::{Config, Output};
+use sluice::config::{Config, Files, Output};
 use sluice::core::{Finding, Verdict};
 use sluice::{agent, checkpoint, discover, read, watch};
 
@@ -20,6 +20,9 @@ pub(super) fn doctor(config: &Config, form: Form) -> Result<(), ExitError> {
     findings.push(rungs::kernel(config));
     findings.extend(rungs::mounts(config));
     findings.extend(discover::probe(&agent::docker_settings(&config.docker)));
+    if config.collect.files != Files::Off {
+        findings.push(discover::opens::probe(&agent::host(config)));
+    }
     findings.push(checkpoint::probe(&config.state_dir));
     findings.push(output(config));
     let worst = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok);

@@ -69,7 +69,7 @@ fn streams_are_joined_apart() {
 
 #[test]
 fn an_unfinished_line_is_cut_and_marked() {
-    let mut decoder = Decoder::new(4 << 20);
+    let mut decoder = Decoder::new(Format::Docker, 4 << 20);
     let mut sink = Collect::default();
     let file = docker(b"prompt> ", "stdout", TIME);
     assert_eq!(decoder.push(FILE, 0, &file, &mut sink).consumed, file.len());
@@ -90,7 +90,7 @@ fn an_unfinished_line_is_cut_and_marked() {
 
 #[test]
 fn a_carried_piece_keeps_its_file_over_a_rotation() {
-    let mut decoder = Decoder::new(4 << 20);
+    let mut decoder = Decoder::new(Format::Docker, 4 << 20);
     let mut sink = Collect::default();
     decoder.push(FILE, 700, &docker(b"first ", "stdout", TIME), &mut sink);
     let next = FileContext { base: 5_000, ..FILE };
@@ -143,7 +143,7 @@ fn a_damaged_line_leaves_a_carried_one_alone() {
 
 #[test]
 fn holes_are_cheap_and_counted() {
-    let mut decoder = Decoder::new(4 << 20);
+    let mut decoder = Decoder::new(Format::Docker, 4 << 20);
     let mut sink = Collect::default();
     let hole = vec![0; 3 * LINE_BYTES_MAX + 17];
     assert_eq!(decoder.push(FILE, 0, &hole, &mut sink).consumed, hole.len());
@@ -208,7 +208,7 @@ impl Sink for Count {
 
 #[test]
 fn small_pieces_are_merged() {
-    let mut decoder = Decoder::new(4 << 20);
+    let mut decoder = Decoder::new(Format::Docker, 4 << 20);
     let mut sink = Collect::default();
     let file = docker(b"x", "stdout", TIME).repeat(100_000);
     assert_eq!(decoder.push(FILE, 0, &file, &mut sink).consumed, file.len());
@@ -242,7 +242,7 @@ fn attributes_are_remembered_not_mixed_up() {
 
 #[test]
 fn a_carry_is_stored_as_in_the_first_release() {
-    let mut decoder = Decoder::new(4 << 20);
+    let mut decoder = Decoder::new(Format::Docker, 4 << 20);
     let mut sink = Collect::default();
     let attrs = r#""attrs":{"a":"1"},"#;
     let line = format!("{{\"log\":\"ab\",\"stream\":\"stdout\",{attrs}\"time\":\"{TIME}\"}}\n");

@@ -3,6 +3,7 @@
 mod files;
 mod lines;
 mod oracle;
+mod text;
 
 use super::*;
 
@@ -27,7 +28,7 @@ impl Owned {
             base: event.file.base,
             offset: event.offset,
             raw_len: event.raw_len,
-            stream: event.stream,
+            stream: event.stream.expect("a record has a stream"),
             time: event.time.map(|time| String::from_utf8(time.to_vec()).unwrap()),
             text: serde_json::from_slice(&text).unwrap(),
             attrs: event.attrs.map(|attrs| serde_json::from_slice(attrs).unwrap()),
@@ -93,13 +94,13 @@ fn push_all(
 /// All events of a file that is offered in chunks which end at `ends`, and finished.
 fn decode(bytes: &[u8], event_bytes_max: usize, ends: &[usize], sink: Collect) -> Collect {
     let mut sink = sink;
-    let mut decoder = Decoder::new(event_bytes_max);
+    let mut decoder = Decoder::new(Format::Docker, event_bytes_max);
     let mut from = 0;
     for &end in ends {
         from = push_all(&mut decoder, bytes, from, end.max(from), &mut sink);
         // All that is to be known of the past stands in the carry.
         let carry = postcard::to_stdvec(&decoder.carry()).unwrap();
-        decoder = Decoder::new(event_bytes_max);
+        decoder = Decoder::new(Format::Docker, event_bytes_max);
         decoder.restore(postcard::from_bytes(&carry).unwrap());
     }
     loop {
