@@ -6,6 +6,8 @@
 mod drain;
 mod figure;
 mod idle;
+mod lives;
+mod metrics;
 mod plot;
 mod record;
 mod sink;
@@ -49,6 +51,8 @@ enum Bench {
     Steady(steady::Arguments),
     /// Cores and memory with 1 000 logs that nobody writes to
     Idle(idle::Arguments),
+    /// What arrives of containers that live for 20 to 50 ms, on an engine of our own (as root)
+    Lives(lives::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -59,6 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Bench::Drain(drain) => drain::run(drain, agent)?,
         Bench::Steady(steady) => steady::run(steady, agent)?,
         Bench::Idle(idle) => idle::run(idle, agent)?,
+        Bench::Lives(lives) => lives::run(lives, agent)?,
     };
     verdict.print();
     if common.record {
