@@ -13,6 +13,7 @@ mod record;
 mod sink;
 mod steady;
 mod verdict;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Bench {
     Idle(idle::Arguments),
     /// What arrives of containers that live for 20 to 50 ms, on an engine of our own (as root)
     Lives(lives::Arguments),
+    /// What being watched costs a writer, and how soon a line is told of, on each rung (as root)
+    Watch(watch::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -64,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Bench::Steady(steady) => steady::run(steady, agent)?,
         Bench::Idle(idle) => idle::run(idle, agent)?,
         Bench::Lives(lives) => lives::run(lives, agent)?,
+        Bench::Watch(watch) => watch::run(watch, agent)?,
     };
     verdict.print();
     if common.record {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::{Value, json};
 use sluice_bench::standin::{Keep, Standin, StandinConfig};
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// On each rung
+    /// In all
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     lives: u64,
     /// That each life writes to its standard output
@@ -46,18 +46,26 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
     let rungs = if arguments.rung.is_empty() { &both[..] } else { &arguments.rung[..] };
     let engine = Engine::start()?;
     load(&engine.host())?;
-    let (mut findings, mut runs) = (Vec::new(), Vec::new());
+    let mut watched = Vec::new();
     for rung in rungs {
-        let round = Round { arguments, engine: &engine, rung, program };
-        let (share, run) = round.run()?;
-        findings.extend(share.findings(rung));
+        watched.push(Watched::start(rung, &engine, program)?);
+    }
+    std::thread::sleep(WARM_UP);
+    let start = Instant::now();
+    let lived = live(arguments, &Api::new(&engine.host())?)?;
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("xtask: {} lives in {seconds:.0} s", lived.len());
+    let (mut findings, mut runs) = (Vec::new(), Vec::new());
+    for mut watched in watched {
+        let (share, run) = watched.judge(arguments, &lived)?;
+        findings.extend(share.findings(&watched.rung));
         runs.push(run);
     }
     Ok(Verdict {
         bench: "lives",
         definition: format!(
-            "{} containers on each rung, {} at a time, made with AutoRemove over the engine's API; \
-             each writes {} lines in {} to {} ms and is removed",
+            "{} containers, {} at a time, made with AutoRemove over the engine's API; each writes {} \
+             lines in {} to {} ms and is removed; an agent on each rung ships all of them",
             arguments.lives, arguments.parallel, arguments.lines, LIFE_MS.0, LIFE_MS.1
         ),
         findings,
@@ -66,75 +74,73 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
     })
 }
 
-struct Round<'a> {
-    arguments: &'a Arguments,
-    engine: &'a Engine,
-    rung: &'a str,
-    program: Option<&'a Path>,
+/// An agent on one rung, with a stand-in of its own.
+struct Watched {
+    rung: String,
+    agent: Agent,
+    port: u16,
+    standin: Standin,
+    /// Of the agent.
+    _directory: TempDir,
 }
 
-impl Round<'_> {
-    fn run(&self) -> Result<(Share, serde_json::Value)> {
+impl Watched {
+    fn start(rung: &str, engine: &Engine, program: Option<&Path>) -> Result<Self> {
         let directory =
             TempDir::with_prefix("sluice-lives-").context("cannot make a temporary directory")?;
         let keep = Keep::Ids;
         let standin = Standin::start(StandinConfig { keep, ..StandinConfig::default() })?;
         let port = free_port()?;
-        let mut agent = Agent::start(&Settings {
+        let agent = Agent::start(&Settings {
             directory: directory.path(),
-            docker_socket: Some(&self.engine.host()),
-            docker_root: &self.engine.root(),
+            docker_socket: Some(&engine.host()),
+            docker_root: &engine.root(),
             host: &standin.url(),
             target: "sluice",
             codec: "zlib-rs",
             collect: Collect::All,
             workers: None,
             http_port: port,
-            further: &format!("watch: {{rung: {}}}\n", self.rung),
-            program: self.program,
+            further: &format!("watch: {{rung: {rung}}}\n"),
+            program,
         })?;
         Metrics::of(port)?;
-        std::thread::sleep(WARM_UP);
-        let start = Instant::now();
-        let ids = self.live()?;
-        let seconds = start.elapsed().as_secs_f64();
-        self.settle(&standin);
-        let metrics = Metrics::of(port)?;
-        let usage = agent.usage()?;
-        agent.stop()?;
+        Ok(Self { rung: rung.to_owned(), agent, port, standin, _directory: directory })
+    }
 
-        let received = standin.received();
+    fn judge(&mut self, arguments: &Arguments, lived: &[Lived]) -> Result<(Share, Value)> {
+        let lines = arguments.lives * arguments.lines;
+        settle(&self.standin, lines);
+        let metrics = Metrics::of(self.port)?;
+        let usage = self.agent.usage()?;
+        self.agent.stop()?;
+
+        let received = self.standin.received();
+        let losses = self.agent.said("declared loss");
         let mut share = Share::default();
         let mut missing = Vec::new();
-        for (name, id) in &ids {
-            let losses = agent.said("declared loss");
+        for Lived { name, id } in lived {
             let is_declared = losses.iter().any(|line| line.contains(id) || line.contains(name));
-            let life = Life {
-                written: self.arguments.lines,
-                arrived: received.lines_of(name),
-                is_declared,
-            };
-            let outcome = Outcome::of(life);
+            let arrived = received.lines_of(name);
+            let outcome = Outcome::of(Life { written: arguments.lines, arrived, is_declared });
             share.count(outcome);
             if outcome != Outcome::Whole {
-                let said = agent.said(id);
                 missing.push(json!({
-                    "life": name, "id": id, "outcome": outcome.as_str(), "arrived": life.arrived,
-                    "declared": is_declared, "log": said,
+                    "life": name, "id": id, "outcome": outcome.as_str(), "arrived": arrived,
+                    "declared": is_declared, "log": self.agent.said(id),
                 }));
             }
         }
-        let lines = self.arguments.lives * self.arguments.lines;
         ensure!(
-            received.documents() <= lines && standin.ids_seen_twice() == 0,
+            received.documents() <= lines && self.standin.ids_seen_twice() == 0,
             "{} documents for {lines} lines",
             received.documents()
         );
-        eprintln!("xtask: {} lives on {} in {seconds:.0} s: {share:?}", ids.len(), self.rung);
+        eprintln!("xtask: {}: {share:?}", self.rung);
         let run = json!({
-            "rung": self.rung, "lives": ids.len(), "seconds": seconds, "share": share,
+            "rung": self.rung, "lives": lived.len(), "share": share,
             "documents": received.documents(), "missing": missing,
-            "agent_cpu_seconds": usage.cpu_seconds,
+            "agent_cpu_seconds": usage.cpu_seconds, "agent_rss_peak_bytes": usage.rss_peak_bytes,
             "sightings": metrics.sum("sluice_watch_sightings_total", ""),
             "early_opened": metrics.sum("sluice_watch_early_opened_total", ""),
             "missed": metrics.sum("sluice_watch_missed_total", ""),
@@ -142,54 +148,57 @@ impl Round<'_> {
         });
         Ok((share, run))
     }
+}
 
-    /// Names and ids of the lives, all of them over.
-    fn live(&self) -> Result<Vec<(String, String)>> {
-        let api = Api::new(&self.engine.host())?;
-        let next = AtomicU64::new(0);
-        std::thread::scope(|scope| {
-            let one = || -> Result<Vec<(String, String)>> {
-                let mut lived = Vec::new();
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= self.arguments.lives {
-                        return Ok(lived);
-                    }
-                    let name = format!("life-{}-{number}", self.rung);
-                    let id = api.live(&name, &self.command(&name, number))?;
-                    lived.push((name, id));
-                }
-            };
-            let threads: Vec<_> = (0..self.arguments.parallel).map(|_| scope.spawn(one)).collect();
-            let mut all = Vec::new();
-            for thread in threads {
-                all.extend(thread.join().map_err(|_| anyhow::anyhow!("a life's thread"))??);
+struct Lived {
+    name: String,
+    id: String,
+}
+
+/// All of them are over when it returns.
+fn live(arguments: &Arguments, api: &Api) -> Result<Vec<Lived>> {
+    let next = AtomicU64::new(0);
+    let one = || -> Result<Vec<Lived>> {
+        let mut lived = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= arguments.lives {
+                return Ok(lived);
             }
-            Ok(all)
-        })
-    }
+            let name = format!("life-{number}");
+            let id = api.live(&name, &command(arguments, &name, number))?;
+            lived.push(Lived { name, id });
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..arguments.parallel).map(|_| scope.spawn(one)).collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            all.extend(thread.join().map_err(|_| anyhow!("a thread of lives panicked"))??);
+        }
+        Ok(all)
+    })
+}
 
-    fn command(&self, name: &str, number: u64) -> Vec<String> {
-        let milliseconds = LIFE_MS.0 + number * 7 % (LIFE_MS.1 - LIFE_MS.0 + 1);
-        let lines = self.arguments.lines;
-        let rate = lines as f64 * 1000.0 / milliseconds as f64;
-        let (lines, rate) = (lines.to_string(), format!("{rate:.1}"));
-        ["sluice-bench", "write", "--kind", "access", "--source", name, "--lines", &lines, "--rate"]
-            .into_iter()
-            .chain([&*rate])
-            .map(str::to_owned)
-            .collect()
-    }
+/// Of one process, which takes its time by its rate.
+fn command(arguments: &Arguments, name: &str, number: u64) -> Vec<String> {
+    let milliseconds = LIFE_MS.0 + number * 7 % (LIFE_MS.1 - LIFE_MS.0 + 1);
+    let rate = arguments.lines as f64 * 1000.0 / milliseconds as f64;
+    let (lines, rate) = (arguments.lines.to_string(), format!("{rate:.1}"));
+    ["sluice-bench", "write", "--kind", "access", "--source", name, "--lines", &lines, "--rate"]
+        .into_iter()
+        .chain([&*rate])
+        .map(str::to_owned)
+        .collect()
+}
 
-    fn settle(&self, standin: &Standin) {
-        let lines = self.arguments.lives * self.arguments.lines;
-        let mut last = (standin.count(), Instant::now());
-        while last.0 < lines && last.1.elapsed() < PATIENCE {
-            std::thread::sleep(POLL);
-            let now = standin.count();
-            if now != last.0 {
-                last = (now, Instant::now());
-            }
+fn settle(standin: &Standin, lines: u64) {
+    let mut last = (standin.count(), Instant::now());
+    while last.0 < lines && last.1.elapsed() < PATIENCE {
+        std::thread::sleep(POLL);
+        let now = standin.count();
+        if now != last.0 {
+            last = (now, Instant::now());
         }
     }
 }
