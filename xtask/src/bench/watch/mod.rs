@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
         }
     }
     Ok(Verdict {
-        bench: "watch",
+        bench: record_name(&arguments.part),
         definition: format!(
             "on {}: a write of 240 bytes in processor time of its thread, medians of rounds in turn; \
              one line at a time from before its write to its document in the stand-in, with \
@@ -84,6 +84,16 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
         runs,
         figure,
     })
+}
+
+/// A part that is run by itself does not overwrite the record of the others.
+fn record_name(parts: &[Part]) -> &'static str {
+    match parts {
+        [] => "watch",
+        [Part::Cost] => "watch-cost",
+        [Part::Latency] => "watch-latency",
+        _ => "watch-load",
+    }
 }
 
 /// What was asked for, and what it came to.
