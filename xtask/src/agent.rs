@@ -29,6 +29,10 @@ pub(crate) struct Settings<'a> {
     pub(crate) collect: Collect,
     /// `None`: as many as it wants.
     pub(crate) workers: Option<u32>,
+    /// Where it tells its metrics; 0: somewhere.
+    pub(crate) http_port: u16,
+    /// Further lines of its configuration.
+    pub(crate) further: &'a str,
     /// `None`: the one that was built here.
     pub(crate) program: Option<&'a Path>,
 }
@@ -81,6 +85,12 @@ impl Agent {
         }
     }
 
+    /// Lines of its log that say `word`.
+    pub(crate) fn said(&self, word: &str) -> Vec<String> {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().filter(|line| line.contains(word)).map(str::to_owned).collect()
+    }
+
     /// SIGKILL, at whatever it is doing.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.running.kill().map(drop)
@@ -104,6 +114,7 @@ impl Agent {
 
 fn yaml(settings: &Settings<'_>) -> String {
     let Settings { directory, docker_socket, docker_root, host, target, codec, .. } = settings;
+    let Settings { http_port, further, .. } = settings;
     let collect = match settings.collect {
         Collect::All => "all",
         Collect::Declared => "declared",
@@ -117,8 +128,9 @@ fn yaml(settings: &Settings<'_>) -> String {
          docker: {{socket: {socket}, root: {root}}}\n\
          compression: {{codec: {codec}}}\n\
          output: {{elasticsearch: {{hosts: [\"{host}\"]}}}}\n\
-         http: {{listen: \"127.0.0.1:0\"}}\n\
-         workers: {workers}\n",
+         http: {{listen: \"127.0.0.1:{http_port}\"}}\n\
+         workers: {workers}\n\
+         {further}",
         state = directory.join("state").display(),
         socket = docker_socket.unwrap_or("off"),
         root = docker_root.display(),

@@ -245,6 +245,8 @@ fn drain(corpus: &Corpus, codec: Codec, program: Option<&Path>) -> Result<Run> {
         codec: codec.agent(),
         collect: Collect::All,
         workers: Some(1),
+        http_port: 0,
+        further: "",
         program,
     })?;
     let usage = sink.await_documents(corpus.lines, &mut agent, LIMIT)?;

@@ -54,6 +54,8 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
         codec: "zlib-rs",
         collect: Collect::All,
         workers: None,
+        http_port: 0,
+        further: "",
         program,
     })?;
     sink.await_documents(arguments.files * LINES, &mut agent, LIMIT)?;

@@ -6,11 +6,14 @@
 mod drain;
 mod figure;
 mod idle;
+mod lives;
+mod metrics;
 mod plot;
 mod record;
 mod sink;
 mod steady;
 mod verdict;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +52,10 @@ enum Bench {
     Steady(steady::Arguments),
     /// Cores and memory with 1 000 logs that nobody writes to
     Idle(idle::Arguments),
+    /// What arrives of containers that live for 20 to 50 ms, on an engine of our own (as root)
+    Lives(lives::Arguments),
+    /// What being watched costs a writer, and how soon a line is told of, on each rung (as root)
+    Watch(watch::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -59,6 +66,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Bench::Drain(drain) => drain::run(drain, agent)?,
         Bench::Steady(steady) => steady::run(steady, agent)?,
         Bench::Idle(idle) => idle::run(idle, agent)?,
+        Bench::Lives(lives) => lives::run(lives, agent)?,
+        Bench::Watch(watch) => watch::run(watch, agent)?,
     };
     verdict.print();
     if common.record {

@@ -48,6 +48,8 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
         codec: "zlib-rs",
         collect: Collect::All,
         workers: None,
+        http_port: 0,
+        further: "",
         program,
     })?;
     let ledger_path = directory.path().join("ledger.json");

@@ -76,6 +76,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         codec: "zlib-rs",
         collect: scene.collect(),
         workers: None,
+        http_port: 0,
+        further: "",
         program: arguments.agent.as_deref(),
     })?;
     let start = Instant::now();

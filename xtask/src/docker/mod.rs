@@ -2,9 +2,11 @@
 
 mod engine;
 mod image;
+mod lives;
 
 pub(crate) use engine::{Engine, docker};
 pub(crate) use image::load;
+pub(crate) use lives::Api;
 
 /// Programs that [`Engine::start`] and [`load`] use, and the Debian packages that have them.
 pub(crate) const PROGRAMS: &[(&str, &str)] = &[
