@@ -66,14 +66,14 @@ fn visitor(rng: &mut Rng) -> String {
 
 fn page(rng: &mut Rng) -> Page {
     let mut path = String::new();
-    for _ in 0..1 + rng.below(4) {
+    for _ in 0..=rng.below(4) {
         path.push('/');
-        path.push_str(*rng.pick(&WORDS));
+        path.push_str(rng.pick::<&str>(&WORDS));
         if rng.below(4) == 0 {
             path.push('-');
             path.push_str(&rng.below(100).to_string());
         }
     }
-    path.push_str(*rng.pick(&["/", ".html", ".gif", ".jpg", ".txt", ".js"]));
+    path.push_str(rng.pick::<&str>(&["/", ".html", ".gif", ".jpg", ".txt", ".js"]));
     Page { path, bytes: rng.below(60_000) }
 }

@@ -128,18 +128,18 @@ impl Fields {
 fn path(rng: &mut Rng) -> String {
     let mut path =
         (*rng.pick(&["/usr/lib", "/var/lib", "/opt", "/etc", "/home", "drivers"])).to_owned();
-    for _ in 0..1 + rng.below(3) {
+    for _ in 0..=rng.below(3) {
         path.push('/');
-        path.push_str(*rng.pick(&WORDS));
+        path.push_str(rng.pick::<&str>(&WORDS));
     }
     path
 }
 
 fn url(rng: &mut Rng) -> String {
     let mut url = String::new();
-    for _ in 0..1 + rng.below(4) {
+    for _ in 0..=rng.below(4) {
         url.push('/');
-        url.push_str(*rng.pick(&WORDS));
+        url.push_str(rng.pick::<&str>(&WORDS));
     }
     match rng.below(4) {
         0 => format!("{url}/{}", rng.below(100_000)),
