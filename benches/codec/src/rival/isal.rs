@@ -28,7 +28,7 @@ struct Stream {
     level_buf_size: u32,
     level_buf: *mut u8,
     /// `end_of_stream` in C.
-    stream_ends: u16,
+    ends: u16,
     flush: u16,
     gzip_flag: u16,
     hist_bits: u16,
@@ -67,7 +67,7 @@ fn codec(name: &'static str, level: u32, init: Init, deflate: Deflate) -> Codec 
             init(&raw mut *stream);
             stream.level = level;
             stream.gzip_flag = 1;
-            stream.stream_ends = 1;
+            stream.ends = 1;
             stream.level_buf = level_bytes.as_mut_ptr();
             stream.level_buf_size = if level == 0 { 0 } else { LEVEL_1_BYTES as u32 };
             stream.next_in = body.as_ptr();
