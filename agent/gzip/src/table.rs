@@ -11,6 +11,7 @@ const SLOT_BITS: u32 = 13;
 
 /// The lower 16 bits of positions. What they say may be wrong in every way (positions wrap, and may
 /// be of an earlier body), so the bytes there are compared before anything is believed.
+#[derive(Clone)]
 pub(crate) struct Table {
     slots: [u16; 1 << SLOT_BITS],
 }
