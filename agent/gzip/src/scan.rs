@@ -111,7 +111,6 @@ impl<const COUNT: bool> Scan<'_, '_, '_, COUNT> {
             self.literals(written, begin);
             self.put_match(next - begin, distance);
             self.table.enter(here.load::<1>(), at + 1);
-            self.table.enter(here.load::<2>(), at + 2);
             if let Some(last) = limit.place(next - 2) {
                 self.table.enter(last.load::<0>(), next - 2);
             }

@@ -7,7 +7,7 @@ use crate::symbols::WINDOW_BYTES;
 pub(crate) const MATCH_BYTES_MIN: usize = 6;
 
 /// 16 KiB of table fit into the first-level cache beside the window's hot part.
-const SLOT_BITS: u32 = 13;
+const SLOT_BITS: u32 = 14;
 
 /// The lower 16 bits of positions. What they say may be wrong in every way (positions wrap, and may
 /// be of an earlier body), so the bytes there are compared before anything is believed.
