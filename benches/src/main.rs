@@ -21,6 +21,8 @@ enum Command {
     Write(commands::write::Arguments),
     /// Makes a large json-file log for measurements.
     Corpus(commands::corpus::Arguments),
+    /// Makes bodies of bulk requests to measure codecs on.
+    Bodies(commands::bodies::Arguments),
     /// Ships one log as fast as one core can, with no promises; prints its cost as JSON.
     Limit(commands::limit::Arguments),
     /// Reads all documents back from a server and compares them with ledgers.
@@ -32,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Command::Standin(arguments) => commands::standin::run(&arguments),
         Command::Write(arguments) => commands::write::run(&arguments),
         Command::Corpus(arguments) => commands::corpus::run(&arguments),
+        Command::Bodies(arguments) => commands::bodies::run(&arguments),
         Command::Limit(arguments) => commands::limit::run(arguments),
         Command::Verify(arguments) => commands::verify::run(&arguments),
     }

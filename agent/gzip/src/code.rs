@@ -14,26 +14,26 @@ pub(crate) const CODE_BITS_MAX: usize = 12;
 
 const _: () = assert!(4 * CODE_BITS_MAX <= 56 && 2 * CODE_BITS_MAX + 5 + 13 <= 56);
 
-/// Up to 24 bits to write, and above them how many they are.
+/// How many bits to write, in the lowest byte, and above it the bits, at most 24 of them.
 #[derive(Clone, Copy)]
-pub(crate) struct Packed(u32);
+pub(crate) struct Packed(pub(crate) u32);
 
 impl Packed {
     const NONE: Self = Self(0);
 
     fn new(bits: u32, count: u32) -> Self {
         debug_assert!(bits < 1 << 24 && bits >> count == 0);
-        Self(count << 24 | bits)
+        Self(bits << 8 | count)
     }
 
     #[inline(always)]
     pub(crate) fn bits(self) -> u64 {
-        u64::from(self.0 & 0xff_ffff)
+        u64::from(self.0 >> 8)
     }
 
     #[inline(always)]
     pub(crate) fn count(self) -> u32 {
-        self.0 >> 24
+        self.0 & 0xff
     }
 }
 

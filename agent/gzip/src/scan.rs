@@ -111,7 +111,6 @@ impl<const COUNT: bool> Scan<'_, '_, '_, COUNT> {
             self.literals(written, begin);
             self.put_match(next - begin, distance);
             self.table.enter(here.load::<1>(), at + 1);
-            self.table.enter(here.load::<2>(), at + 2);
             if let Some(last) = limit.place(next - 2) {
                 self.table.enter(last.load::<0>(), next - 2);
             }
@@ -170,16 +169,23 @@ impl<const COUNT: bool> Scan<'_, '_, '_, COUNT> {
                 return self.last_literals(at, to);
             };
             let bytes = here.first::<4>();
-            let codes = bytes.map(|byte| self.code.literals[usize::from(byte)]);
+            let [a, b, c, d] = bytes.map(|byte| self.code.literals[usize::from(byte)].0);
             let wanted = (to - at).min(4);
-            let mut sums = [0; 5];
-            let mut bits = 0;
-            for (i, code) in codes.iter().enumerate() {
-                bits |= code.bits() << sums[i];
-                sums[i + 1] = sums[i] + code.count();
-            }
-            let packed = (1..5).fold(0, |packed, i| packed | u64::from(sums[i]) << (8 * i));
-            let count = (packed >> (8 * wanted)) as u32 & 0xff;
+            // A shift looks at its count's lowest bits alone, and a sum's lowest byte is that of
+            // the lowest bytes.
+            let ab = a.wrapping_add(b);
+            let abc = ab.wrapping_add(c);
+            let abcd = abc.wrapping_add(d);
+            let bit = |code: u32| u64::from(code >> 8);
+            let bits = bit(a)
+                | bit(b).wrapping_shl(a)
+                | bit(c).wrapping_shl(ab)
+                | bit(d).wrapping_shl(abc);
+            let counts = u64::from(a as u8) << 8
+                | u64::from(ab as u8) << 16
+                | u64::from(abc as u8) << 24
+                | u64::from(abcd as u8) << 32;
+            let count = (counts >> (8 * wanted)) as u32 & 0xff;
             self.bits.put(bits & ((1 << count) - 1), count);
             self.bits.flush();
             if COUNT {

@@ -1,8 +1,10 @@
 //! How a text becomes blocks: which code, when a new one, and when none.
 //!
 //! A text is written in segments. A segment's beginning is counted while it is written; only if a
-//! code made for it would have been clearly better does a new block begin. So most bytes are seen
-//! once, and the code lives on from one segment to the next.
+//! code made for it would have been clearly better does a new block begin. What follows is written
+//! in pieces, and where a piece takes clearly more or fewer bits than the first, the content has
+//! changed and some of it is counted again. So most bytes are seen once, and the code lives on
+//! from one segment to the next.
 
 use crate::bits::{Bits, Partial};
 use crate::code::{CODE_BITS_MAX, Code, Packed};
@@ -22,13 +24,25 @@ const SAMPLE_BYTES: usize = 16 << 10;
 const CHANGE_FACTOR: f32 = 1.06;
 /// And beyond which the sample itself is written again.
 const AGAIN_FACTOR: f32 = 1.4;
+/// After so much the bits are looked at.
+const PIECE_BYTES: usize = 12 << 10;
+/// A piece tells of other content if it takes more or fewer bits than usual by one in so many.
+const PIECE_TOLERANCE: usize = 5;
+/// So much is counted then.
+const LOOK_BYTES: usize = 8 << 10;
+/// As [`CHANGE_FACTOR`]; larger, for what was counted is less.
+const LOOK_FACTOR: f32 = 1.1;
 /// A shorter text is written with the fixed code, as a header of its own would not pay.
 const OWN_CODE_BYTES_MIN: usize = 1 << 10;
 
-/// Room for a segment in the worst case: every byte by the longest code, and three blocks begun and
-/// ended. It is more than the segment itself, and written again as stored blocks then.
+/// Blocks that a segment begins or ends at most: one that was open, one for the sample and one
+/// behind it, and one behind each look.
+const BLOCKS_MAX: usize = 3 + SEGMENT_BYTES_MAX / (PIECE_BYTES + LOOK_BYTES);
+
+/// Room for a segment in the worst case: every byte by the longest code, and all blocks. It is more
+/// than the segment itself, and written again as stored blocks then.
 pub(crate) const ROOM_BYTES: usize = (SEGMENT_BYTES_MAX + OVERSHOOT_BYTES) * CODE_BITS_MAX / 8
-    + 3 * (HEADER_BYTES_MAX + CODE_BITS_MAX)
+    + BLOCKS_MAX * (HEADER_BYTES_MAX + CODE_BITS_MAX)
     + 64;
 
 const _: () = assert!(SAMPLE_BYTES < SEGMENT_BYTES_MAX);
@@ -42,6 +56,8 @@ const fn bound_of_stored() -> usize {
 /// What lives on from text to text.
 pub(crate) struct Segments {
     table: Table,
+    /// As it was before a sample, in case that is written again.
+    before: Table,
     code: Code,
     fixed: Code,
     counts: Counts,
@@ -59,6 +75,7 @@ impl Segments {
     pub(crate) fn new() -> Box<Self> {
         Box::new(Self {
             table: Table::new(),
+            before: Table::new(),
             code: Code::fixed(),
             fixed: Code::fixed(),
             counts: Counts::new(),
@@ -176,6 +193,7 @@ impl Segments {
         bits: &mut Bits,
     ) -> Scanned<'a> {
         let (begin, open) = (bits.mark(), self.open);
+        self.before.clone_from(&self.table);
         let reached = self.scan::<true>(level, text, from, to, bits);
         let weights = self.counts.weights();
         let cost = self.code.cost(&weights);
@@ -191,17 +209,12 @@ impl Segments {
         close(&mut self.open, bits);
         self.code.adapt(&weights);
         self.adapted = true;
-        // The second time more is found, since all that was entered is known. By the entries of
-        // the first time a code is good enough; by those of the second it is a little better.
-        let reached = self.scan::<true>(level, text, from, to, bits);
-        let weights = self.counts.weights();
-        if self.code.cost(&weights).exceeds(CHANGE_FACTOR) {
-            close(&mut self.open, bits);
-            self.code.adapt(&weights);
-        }
-        reached
+        // With what was entered since, places that are yet to come would hide those before.
+        self.table.clone_from(&self.before);
+        self.scan::<false>(level, text, from, to, bits)
     }
 
+    /// Writes what follows a beginning.
     fn rest<'a>(
         &mut self,
         level: Level,
@@ -210,10 +223,25 @@ impl Segments {
         to: usize,
         bits: &mut Bits,
     ) -> Scanned<'a> {
-        if from.at >= to {
-            return from;
+        let mut reached = from;
+        let mut usual = None;
+        while reached.at < to {
+            let (begin, at) = (bits.mark(), reached.at);
+            reached = self.scan::<false>(level, text, reached, (at + PIECE_BYTES).min(to), bits);
+            let piece = Piece { bytes: reached.at - at, bits: bits.since(begin) };
+            if piece.is_like(*usual.get_or_insert(piece)) || reached.at >= to {
+                continue;
+            }
+            let look = (reached.at + LOOK_BYTES).min(to);
+            reached = self.scan::<true>(level, text, reached, look, bits);
+            let weights = self.counts.weights();
+            if self.code.cost(&weights).exceeds(LOOK_FACTOR) {
+                close(&mut self.open, bits);
+                self.code.adapt(&weights);
+            }
+            usual = None;
         }
-        self.scan::<false>(level, text, from, to, bits)
+        reached
     }
 
     fn scan<'a, const COUNT: bool>(
@@ -253,6 +281,20 @@ impl Segments {
             bits.bytes(&(!len).to_le_bytes());
             bits.bytes(part);
         }
+    }
+}
+
+/// What a piece of text took.
+#[derive(Clone, Copy)]
+struct Piece {
+    bytes: usize,
+    bits: usize,
+}
+
+impl Piece {
+    fn is_like(self, usual: Self) -> bool {
+        let (ours, theirs) = (self.bits * usual.bytes, usual.bits * self.bytes);
+        ours.abs_diff(theirs) <= theirs / PIECE_TOLERANCE
     }
 }
 

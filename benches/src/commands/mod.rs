@@ -1,5 +1,6 @@
 //! The subcommands: each takes its arguments apart and calls the library.
 
+pub(crate) mod bodies;
 pub(crate) mod corpus;
 pub(crate) mod limit;
 pub(crate) mod standin;

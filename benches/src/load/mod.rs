@@ -5,6 +5,7 @@
 //! owns: the files it makes
 //! never: needs the network, so that it can run inside any container
 
+pub mod body;
 pub mod container;
 pub mod corpus;
 pub mod cri;

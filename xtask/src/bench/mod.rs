@@ -3,6 +3,7 @@
 //! Every bench checks the count of documents first: a fast agent that loses lines is not fast.
 //! With `--check` it fails below the mark, with `--record` it leaves a dated record in the tree.
 
+mod codec;
 mod drain;
 mod figure;
 mod idle;
@@ -50,6 +51,8 @@ enum Bench {
     Drain(drain::Arguments),
     /// Cores and memory at 10 000 lines a second
     Steady(steady::Arguments),
+    /// The codec against others
+    Codec(codec::Arguments),
     /// Cores and memory with 1 000 logs that nobody writes to
     Idle(idle::Arguments),
     /// What arrives of containers that live for 20 to 50 ms, on an engine of our own (as root)
@@ -61,10 +64,13 @@ enum Bench {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let common = &arguments.common;
     let agent = common.agent.as_deref();
-    workspace::build_release(agent)?;
+    if !matches!(arguments.bench, Bench::Codec(_)) {
+        workspace::build_release(agent)?;
+    }
     let verdict = match &arguments.bench {
         Bench::Drain(drain) => drain::run(drain, agent)?,
         Bench::Steady(steady) => steady::run(steady, agent)?,
+        Bench::Codec(codec) => codec::run(codec)?,
         Bench::Idle(idle) => idle::run(idle, agent)?,
         Bench::Lives(lives) => lives::run(lives, agent)?,
         Bench::Watch(watch) => watch::run(watch, agent)?,

@@ -56,7 +56,7 @@ impl Cpu for Neon {
 unsafe fn number(at: *const u8) -> usize {
     // SAFETY: the caller's.
     let bytes = unsafe { vld1q_u8(at) };
-    let digit = in_range(bytes, b'0', 10);
+    let digit = in_range(bytes, b'-', b':' - b'-' + 1);
     let digits = leading(digit);
     let hex = leading(vorrq_u8(digit, in_range(bytes, b'a', 6)));
     if hex >= 8 { hex } else { digits }

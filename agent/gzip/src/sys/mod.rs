@@ -23,7 +23,8 @@ pub(crate) use place::{AHEAD, Place, Text};
 /// once.
 pub(crate) trait Cpu: Copy {
     /// How many of the next 16 bytes are no place to look for a match: leading digits, or at least
-    /// eight hexadecimal ones.
+    /// eight hexadecimal ones. What stands between the digits of times, addresses and ids, `-./` and
+    /// `:`, counts as a digit, as in ASCII it lies beside them.
     fn number<const N: usize>(self, at: Place<'_, N>) -> usize;
 
     /// How many of the next 16 bytes are letters and digits.

@@ -9,8 +9,8 @@ impl Cpu for Portable {
     #[inline(always)]
     fn number<const N: usize>(self, at: Place<'_, N>) -> usize {
         let bytes: [u8; 16] = at.first();
-        let digits = leading(&bytes, u8::is_ascii_digit);
-        let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let digits = leading(&bytes, |byte| matches!(byte, b'-'..=b':'));
+        let hex = |byte: &u8| matches!(byte, b'-'..=b':' | b'a'..=b'f');
         let hex = digits + leading(&bytes[digits..], hex);
         if hex >= 8 { hex } else { digits }
     }

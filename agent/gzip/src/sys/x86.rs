@@ -59,7 +59,7 @@ impl Cpu for Avx2 {
 unsafe fn number(at: *const u8) -> usize {
     // SAFETY: the caller's.
     let bytes = unsafe { _mm_loadu_si128(at.cast()) };
-    let digit = in_range(bytes, b'0', 10);
+    let digit = in_range(bytes, b'-', b':' - b'-' + 1);
     let digits = leading(digit);
     let hex = leading(_mm_or_si128(digit, in_range(bytes, b'a', 6)));
     if hex >= 8 { hex } else { digits }
