@@ -16,6 +16,7 @@ pub use output::elasticsearch as elasticsearch_settings;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::thread::CapabilitySet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -33,7 +34,8 @@ use crate::observe::metrics::Rooms;
 use crate::observe::{self, Health, Step, log};
 use crate::read::{Pool, ReadSettings};
 use crate::ship::ShipHandle;
-use crate::watch::{self, Listeners, WatchError, WatchSettings, WatchThread, Watcher};
+use crate::sys::{OF_ADMINISTRATION, OF_PROGRAMS, PrivilegedThread, drop_capabilities};
+use crate::watch::{self, Listeners, WatchError, WatchSettings, Watcher};
 use crate::worker::{Inbox, Input, Output, WorkerCounters, WorkerSettings, WorkerThread};
 use router::{Router, Routes};
 
@@ -77,11 +79,32 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
+/// Threads that keep capabilities which all others do without, so they are made first.
+#[derive(Debug)]
+pub struct Threads {
+    /// The only one that can load programs into the kernel, and change their maps.
+    watch: PrivilegedThread,
+    /// Keeps `CAP_SYS_ADMIN` for fanotify.
+    opens: PrivilegedThread,
+    undropped: Option<std::io::Error>,
+}
+
+impl Threads {
+    /// To be called before there is any other thread.
+    pub fn first() -> std::io::Result<Self> {
+        let watch = PrivilegedThread::spawn("watch", CapabilitySet::empty())?;
+        let opens = PrivilegedThread::spawn("opens", OF_PROGRAMS)?;
+        let undropped = drop_capabilities(OF_PROGRAMS | OF_ADMINISTRATION).err();
+        Ok(Self { watch, opens, undropped })
+    }
+}
+
 /// Runs the agent until a signal ends it.
 ///
-/// `thread` was made before all others and is the only one that keeps the capabilities of the
-/// kernel watcher.
-pub fn run(config: &Config, log: &log::LogGuard, thread: WatchThread) -> Result<(), StartError> {
+pub fn run(config: &Config, log: &log::LogGuard, threads: Threads) -> Result<(), StartError> {
+    if let Some(error) = &threads.undropped {
+        tracing::warn!(%error, "all threads keep CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN");
+    }
     raise_descriptors();
     let _lock = StateLock::acquire(&config.state_dir, LOCK_PATIENCE, |holder| {
         tracing::warn!(
@@ -102,7 +125,7 @@ pub fn run(config: &Config, log: &log::LogGuard, thread: WatchThread) -> Result<
         .enable_all()
         .build()?;
     let end = runtime.block_on(async {
-        let running = Running::start(config, opened.store, opened.sources, log, thread).await?;
+        let running = Running::start(config, opened.store, opened.sources, log, threads).await?;
         running.until_the_end(config).await
     });
     // What is still asked of a server or a disk is not waited for: it is not acknowledged.
@@ -157,7 +180,7 @@ impl Running {
         store: Store,
         sources: Vec<(SourceKey, SourceRecord)>,
         log: &log::LogGuard,
-        thread: WatchThread,
+        threads: Threads,
     ) -> Result<Self, StartError> {
         let signals = Signals::register()?;
         let http = match config.http_listen {
@@ -182,7 +205,7 @@ impl Running {
             committed(&inboxes),
         )?;
         let (gone, gone_queue) = mpsc::unbounded_channel();
-        let (watcher, sightings) = start_watcher(thread, config, &docker, &inboxes)?;
+        let (watcher, sightings) = start_watcher(threads.watch, config, &docker, &inboxes)?;
         let workers = start_workers(config, &counters, &ship, &committer, &watcher, &gone)?;
         let started = workers.iter().map(|worker| worker.inbox().clone()).collect();
         assert!(inboxes.set(started).is_ok(), "the workers are started once");
@@ -208,7 +231,7 @@ impl Running {
         let router = Router::new(config, node.clone(), routes, host.clone(), sources)?;
         let snapshot = view::snapshot(node, config, &router, &inboxes, &discovery, &ship, &watcher);
         let (found, found_files) = router::found_queue();
-        let opens = start_opens(config, host, &discovery, found)?;
+        let opens = start_opens(threads.opens, config, host, &discovery, found)?;
         let router = tokio::spawn(router.run(changed, found_files, gone_queue));
 
         let mut registry = observe::metrics::registry();
@@ -312,6 +335,7 @@ pub fn host(config: &Config) -> Host {
 }
 
 fn start_opens(
+    thread: PrivilegedThread,
     config: &Config,
     host: Host,
     discovery: &Discovery,
@@ -328,7 +352,7 @@ fn start_opens(
         hints: true,
     };
     let (registry, counters) = (discovery.registry().clone(), discovery.counters().clone());
-    Opens::start(settings, registry, counters, found).map(Some)
+    Opens::start(thread, settings, registry, counters, found).map(Some)
 }
 
 fn take_pulses(workers: &[WorkerThread], health: &Health) {
@@ -373,7 +397,7 @@ pub fn docker_settings(docker: &config::Docker) -> DockerSettings {
 }
 
 fn start_watcher(
-    thread: WatchThread,
+    thread: PrivilegedThread,
     config: &Config,
     docker: &DockerSettings,
     inboxes: &Inboxes,

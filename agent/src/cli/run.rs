@@ -1,24 +1,19 @@
 //! `sluice run`
 
-use sluice::agent::{self, StartError};
+use sluice::agent::{self, StartError, Threads};
 use sluice::config::Config;
 use sluice::observe::log;
-use sluice::watch::WatchThread;
 
 use super::ExitError;
 use super::exit::Code;
 
 /// Runs the agent until it is told to stop.
 pub(super) fn run(config: &Config) -> Result<(), ExitError> {
-    // Before any other thread, so that none has what only this one needs.
-    let thread = WatchThread::spawn().map_err(StartError::from)?;
-    let kept = thread.keep_for_itself();
+    // Before any other thread, so that none has what only these need.
+    let threads = Threads::first().map_err(StartError::from)?;
     // Held to the end, which waits for its last lines.
     let log = log::init(config.log);
-    if let Err(error) = kept {
-        tracing::warn!(%error, "all threads keep CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN");
-    }
-    Ok(agent::run(config, &log, thread)?)
+    Ok(agent::run(config, &log, threads)?)
 }
 
 impl From<StartError> for ExitError {

@@ -6,10 +6,12 @@
 mod clock;
 mod fanotify;
 mod mapped;
+mod privileged;
 mod ring;
 pub mod simd;
 
 pub use clock::clock_error;
 pub use fanotify::{Fanotify, Handle, Named};
 pub use mapped::MappedWords;
+pub use privileged::{OF_ADMINISTRATION, OF_PROGRAMS, PrivilegedThread, drop_capabilities};
 pub use ring::{Ring, RingRead};

@@ -14,6 +14,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::core::SourceToken;
+use crate::sys::PrivilegedThread;
 
 use announce::Announcer;
 use run::{Command, Loop};
@@ -35,14 +36,12 @@ mod standing;
 mod sweep;
 #[cfg(test)]
 mod tests;
-mod thread;
 
 pub use counters::{Counters, MissedLabel, RungLabel};
 pub(crate) use open::{CONFIG_NAME, HOST_CONFIG_NAME, is_container_id, read_description};
 pub use probe::probe;
 pub use rung::RungName;
 pub use standing::Standing;
-pub use thread::WatchThread;
 
 /// A source has news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +124,6 @@ pub enum WatchError {
     /// No inotify instance and no way to wait: `fs.inotify.max_user_instances` or descriptors.
     #[error("cannot set up the watcher: {0}")]
     Setup(#[source] io::Error),
-    #[error("cannot start the watcher's thread: {0}")]
-    Thread(#[source] io::Error),
     #[error(
         "`watch.require` is `ebpf`, and the kernel watcher cannot be had: {why}; see `sluice doctor`"
     )]
@@ -144,13 +141,13 @@ pub struct Watcher {
     /// `None` once it was told to end.
     commands: Option<Sender<Command>>,
     bell: Arc<OwnedFd>,
-    thread: Option<WatchThread>,
+    thread: Option<PrivilegedThread>,
 }
 
 impl Watcher {
     /// Returns when the roots are watched and the kernel watcher was tried.
     pub fn start(
-        thread: WatchThread,
+        thread: PrivilegedThread,
         settings: WatchSettings,
         listeners: Listeners,
     ) -> Result<Self, WatchError> {

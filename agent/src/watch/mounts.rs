@@ -12,11 +12,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::core::{Now, SourceToken, limits};
+use crate::sys::{OF_ADMINISTRATION, OF_PROGRAMS, drop_capabilities};
 
 use super::announce::{Announcer, Mark};
 use super::rung::{Log, RungName};
 use super::sweep::{Changed, Entry, POLLED_LOOKS_PER_SECOND_MAX, Sweep};
-use super::thread::drop_capabilities;
 
 /// Threads for mounts; further mounts share the last one.
 const MOUNT_THREADS_MAX: usize = 16;
@@ -145,7 +145,7 @@ impl Mounts {
         tracing::info!(mount = %mount.point.display(), kind = mount.kind, "polling a mount");
         // Never joined: it may hang for good. It ends when its queue does.
         let run = move || {
-            if let Err(error) = drop_capabilities() {
+            if let Err(error) = drop_capabilities(OF_PROGRAMS | OF_ADMINISTRATION) {
                 tracing::debug!(%error, "a mount's thread keeps the watcher's capabilities");
             }
             sweeper.run();

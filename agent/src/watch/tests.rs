@@ -5,6 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+use rustix::thread::CapabilitySet;
+
 use crate::core::Now;
 
 use super::inotify::{InotifyRung, Writes};
@@ -55,8 +57,17 @@ fn listeners() -> (Listeners, Heard) {
     (listeners, Heard { news, sightings })
 }
 
+fn thread() -> PrivilegedThread {
+    PrivilegedThread::spawn("watch", CapabilitySet::empty()).unwrap()
+}
+
 fn start(settings: WatchSettings, listeners: Listeners) -> Watcher {
-    Watcher::start(WatchThread::spawn().unwrap(), settings, listeners).unwrap()
+    Watcher::start(
+        PrivilegedThread::spawn("watch", CapabilitySet::empty()).unwrap(),
+        settings,
+        listeners,
+    )
+    .unwrap()
 }
 
 impl Heard {

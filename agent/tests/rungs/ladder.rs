@@ -7,9 +7,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::thread::CapabilitySet;
 use sluice::core::SourceToken;
 use sluice::kernel::{Identity, Kernel, Settings};
-use sluice::watch::{Listeners, News, RungName, Standing, WatchSettings, WatchThread, Watcher};
+use sluice::sys::PrivilegedThread;
+use sluice::watch::{Listeners, News, RungName, Standing, WatchSettings, Watcher};
 use sluice_vm::contract::Place;
 
 const SOURCE: SourceToken = SourceToken(1);
@@ -53,7 +55,15 @@ pub(crate) fn start(prove_in: &Path) -> (Watcher, Receiver<News>) {
         prove_in: Some(prove_in.to_owned()),
         ..WatchSettings::default()
     };
-    (Watcher::start(WatchThread::spawn().unwrap(), settings, listeners).unwrap(), news)
+    (
+        Watcher::start(
+            PrivilegedThread::spawn("watch", CapabilitySet::empty()).unwrap(),
+            settings,
+            listeners,
+        )
+        .unwrap(),
+        news,
+    )
 }
 
 /// Followed, written, rotated and written again.

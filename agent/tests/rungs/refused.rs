@@ -5,10 +5,9 @@ use std::fs::{self, File};
 use std::process::{Command, ExitCode};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use seccompiler::{SeccompAction, SeccompFilter, apply_filter};
 use sluice::kernel::{Identity, Kernel, Settings};
-use sluice::watch::WatchThread;
+use sluice::sys::{OF_ADMINISTRATION, OF_PROGRAMS, drop_capabilities};
 use sluice_vm::contract::PLAN_PATH;
 
 /// What is made impossible, and what the reason has to name.
@@ -100,12 +99,7 @@ pub(crate) fn child(which: &str) -> ExitCode {
 }
 
 fn without_capabilities() {
-    let mut sets = capabilities(None).unwrap();
-    let gone = CapabilitySet::BPF | CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN;
-    sets.effective -= gone;
-    sets.permitted -= gone;
-    sets.inheritable -= gone;
-    set_capabilities(None, sets).unwrap();
+    drop_capabilities(OF_PROGRAMS | OF_ADMINISTRATION).unwrap();
 }
 
 /// Why one thread keeps them: a map is changed for each file.
@@ -137,8 +131,6 @@ fn watcher() -> String {
     fs::write(dir.path().join("x-json.log"), "line\n").unwrap();
     news.recv().unwrap();
     let standing = watcher.standings().into_iter().next().unwrap();
-    // A thread like any other has none of it.
-    WatchThread::spawn().unwrap().keep_for_itself().unwrap();
     format!("{}: {}", standing.rung.as_str(), standing.why)
 }
 

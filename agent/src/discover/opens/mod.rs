@@ -29,10 +29,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
+
+use crate::sys::PrivilegedThread;
 
 use super::{Counters, Registry};
 use run::Loop;
@@ -74,11 +75,12 @@ pub type FoundFn = Arc<dyn Fn(FoundFile) -> bool + Send + Sync>;
 pub struct Opens {
     stop: Arc<AtomicBool>,
     bell: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<PrivilegedThread>,
 }
 
 impl Opens {
     pub fn start(
+        thread: PrivilegedThread,
         settings: OpensSettings,
         registry: Registry,
         counters: Counters,
@@ -87,13 +89,13 @@ impl Opens {
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let stop = Arc::new(AtomicBool::new(false));
         let (heard, asked) = (bell.clone(), stop.clone());
-        let thread = thread::Builder::new().name("opens".into()).spawn(move || {
+        thread.run(move || {
             let mut looking = Loop::new(settings, registry, counters, found);
             // Set before the bell rings, and read after it was heard.
             while !asked.load(Ordering::Acquire) {
                 looking.turn(&heard);
             }
-        })?;
+        });
         Ok(Self { stop, bell, thread: Some(thread) })
     }
 }
@@ -103,10 +105,8 @@ impl Drop for Opens {
         self.stop.store(true, Ordering::Release);
         // A full counter has rung already.
         let _ = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that looks for open files panicked");
+        if let Some(thread) = self.thread.take() {
+            thread.join();
         }
     }
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::watch::{Listeners, WatchSettings, WatchThread, Watcher};
+use rustix::thread::CapabilitySet;
+
+use crate::sys::PrivilegedThread;
+use crate::watch::{Listeners, WatchSettings, Watcher};
 
 use super::super::directory::Lister;
 use super::super::paths::Root;
@@ -52,7 +55,7 @@ impl Node {
         change(&mut settings);
         let (sender, sightings) = sighting_queue();
         let watcher = Watcher::start(
-            WatchThread::spawn().unwrap(),
+            PrivilegedThread::spawn("watch", CapabilitySet::empty()).unwrap(),
             WatchSettings { roots: vec![containers_dir(&settings)], ..Default::default() },
             Listeners {
                 news: Arc::new(|_| {}),

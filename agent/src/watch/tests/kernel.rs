@@ -189,7 +189,7 @@ fn a_busy_log_on_a_rung_of_the_kernel_wakes_nobody_for_each_write() {
 #[test]
 fn whoever_requires_the_kernel_watcher_is_told_why_there_is_none() {
     let settings = WatchSettings { require_kernel: true, ..quiet_settings(Vec::new()) };
-    let started = Watcher::start(WatchThread::spawn().unwrap(), settings, listeners().0);
+    let started = Watcher::start(thread(), settings, listeners().0);
     let text = started.err().unwrap().to_string();
     assert!(text.contains("watch.require") && text.contains("sluice doctor"), "{text}");
 }
