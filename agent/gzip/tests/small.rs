@@ -21,7 +21,7 @@ fn small_documents() {
     let mut encoders = Encoders::new();
     let mut random = Random(2);
     let (mut body, mut repeats, mut last) = (Vec::new(), Vec::new(), None);
-    for number in 0..20_u32 {
+    for number in 0..8_u32 {
         let id = random.bytes(12, b"0123456789abcdef");
         body.extend(
             format!("{{\"n\":{number},\"at\":\"12:00:{:02}.{}\",", number * 3, 7 * number).bytes(),

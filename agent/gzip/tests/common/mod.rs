@@ -12,11 +12,14 @@ pub(crate) fn check(body: &[u8], member: &[u8], what: &str) {
 
 /// The same with another bound, as a member in pieces has.
 pub(crate) fn check_within(body: &[u8], member: &[u8], bytes_max: usize, what: &str) {
-    let mut plain = Vec::with_capacity(body.len());
-    let mut decoder = flate2::read::GzDecoder::new(member);
-    decoder.read_to_end(&mut plain).unwrap_or_else(|error| panic!("{what}: zlib-rs: {error}"));
-    assert!(plain == body, "{what}: zlib-rs reads something else");
-    assert!(decoder.into_inner().is_empty(), "{what}: bytes behind the member");
+    // Miri refuses what zlib-rs does with its own memory.
+    if !cfg!(miri) {
+        let mut plain = Vec::with_capacity(body.len());
+        let mut decoder = flate2::read::GzDecoder::new(member);
+        decoder.read_to_end(&mut plain).unwrap_or_else(|error| panic!("{what}: zlib-rs: {error}"));
+        assert!(plain == body, "{what}: zlib-rs reads something else");
+        assert!(decoder.into_inner().is_empty(), "{what}: bytes behind the member");
+    }
 
     let (blocks, trailer) = member[10..].split_at(member.len() - 18);
     let plain = miniz_oxide::inflate::decompress_to_vec_with_limit(blocks, body.len() + 1)
