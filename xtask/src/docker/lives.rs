@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use super::IMAGE;
 
 /// A slow disk under a removal.
-const ANSWER_MAX: Duration = Duration::from_mins(2);
+const ANSWER_MAX: Duration = Duration::from_mins(1);
+const END_MAX: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(10);
 
 pub(crate) struct Api {
     socket: PathBuf,
@@ -33,30 +35,41 @@ impl Api {
             "HostConfig": {"AutoRemove": true, "NetworkMode": "none"},
         });
         let path = format!("/containers/create?name={name}");
-        let (status, answer) = self.ask(&path, &wanted.to_string())?;
+        let (status, answer) = self.ask("POST", &path, &wanted.to_string())?;
         let made: Value = serde_json::from_str(&answer).context("the engine's answer")?;
         let Some(id) = made["Id"].as_str().filter(|_| status == 201) else {
             bail!("{path}: {status}: {answer}");
         };
-        let (status, answer) = self.ask(&format!("/containers/{id}/start"), "")?;
+        let (status, answer) = self.ask("POST", &format!("/containers/{id}/start"), "")?;
         if status != 204 {
             bail!("start of {name}: {status}: {answer}");
         }
-        let (status, answer) = self.ask(&format!("/containers/{id}/wait?condition=removed"), "")?;
-        // It may be gone before we ask.
-        if !matches!(status, 200 | 404) {
-            bail!("end of {name}: {status}: {answer}");
-        }
+        self.await_end(id)?;
         Ok(id.to_owned())
     }
 
+    /// By asking: the engine's own wait for a removal was seen to hang when the container was on
+    /// its way out already.
+    fn await_end(&self, id: &str) -> Result<()> {
+        let deadline = Instant::now() + END_MAX;
+        while Instant::now() < deadline {
+            let (status, answer) = self.ask("GET", &format!("/containers/{id}/json"), "")?;
+            match status {
+                200 => std::thread::sleep(POLL),
+                404 => return Ok(()),
+                _ => bail!("end of {id}: {status}: {answer}"),
+            }
+        }
+        bail!("{id} is there after {END_MAX:?}")
+    }
+
     /// HTTP/1.0, so that an answer ends with its connection and comes in one piece.
-    fn ask(&self, path: &str, body: &str) -> Result<(u16, String)> {
+    fn ask(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
         let mut stream = UnixStream::connect(&self.socket).context("the engine's socket")?;
         stream.set_read_timeout(Some(ANSWER_MAX))?;
         write!(
             stream,
-            "POST {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )?;
