@@ -440,6 +440,7 @@ fn start_workers(
                 config::Shape::Pilot => Shape::Pilot,
             },
             codec: match config.compression.codec {
+                config::Codec::Sluice => Codec::Sluice,
                 config::Codec::Stored => Codec::Stored,
                 config::Codec::ZlibRs => {
                     Codec::ZlibRs { level: u32::from(config.compression.level) }

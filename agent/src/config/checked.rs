@@ -103,12 +103,14 @@ pub struct Batching {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
     pub codec: Codec,
-    /// 1 to 9; the codec `stored` does not look at it.
+    /// 1 to 9; only the codec `zlib-rs` looks at it.
     pub level: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
+    /// Our own gzip.
+    Sluice,
     ZlibRs,
     /// No compression at all.
     Stored,
@@ -293,15 +295,17 @@ fn check_compression(
     compression: &file::Compression,
 ) -> Result<Compression, ConfigError> {
     let file::Compression { codec, level } = compression;
-    let codecs = [("zlib-rs", Codec::ZlibRs), ("stored", Codec::Stored)];
-    Ok(Compression {
-        codec: reader
-            .choice("compression.codec", codec.as_ref(), &codecs)?
-            .unwrap_or(Codec::ZlibRs),
-        level: reader
-            .value("compression.level", level.as_ref(), |text| number(text, 1..=9))?
-            .map_or(1, |level| level as u8),
-    })
+    let codecs = [
+        ("auto", None),
+        ("sluice", Some(Codec::Sluice)),
+        ("zlib-rs", Some(Codec::ZlibRs)),
+        ("stored", Some(Codec::Stored)),
+    ];
+    let codec = reader.choice("compression.codec", codec.as_ref(), &codecs)?.flatten();
+    let level = reader.value("compression.level", level.as_ref(), |text| number(text, 1..=9))?;
+    // Whoever names a level wants what it stands for, and only one codec has levels.
+    let auto = if level.is_some() { Codec::ZlibRs } else { Codec::Sluice };
+    Ok(Compression { codec: codec.unwrap_or(auto), level: level.map_or(1, |level| level as u8) })
 }
 
 fn check_docker(reader: &Reader<'_>, docker: &file::Docker) -> Result<Docker, ConfigError> {

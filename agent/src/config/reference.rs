@@ -137,11 +137,18 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "compression.codec",
-        "`zlib-rs` or `stored`",
-        "zlib-rs",
-        "How bodies are compressed; `stored` sends them plain.",
+        "`auto`, `sluice`, `zlib-rs` or `stored`",
+        "auto",
+        "How bodies are compressed: gzip by our own encoder, gzip by zlib-rs, or not at all.\n\
+         `auto` is `sluice`, and `zlib-rs` where a level is given.",
     ),
-    key("compression.level", "1 to 9", "1", "Higher is smaller and slower."),
+    key(
+        "compression.level",
+        "1 to 9",
+        "1",
+        "Of `zlib-rs`: higher is smaller and slower.\n\
+         The others have no levels.",
+    ),
     key(
         "docker.socket",
         "path or `off`",

@@ -59,6 +59,25 @@ fn nothing_written_means_the_defaults() {
 }
 
 #[test]
+fn a_level_asks_for_the_codec_that_has_levels() {
+    let check = |settings: &str, codec: Codec, level: u8| {
+        let config = parsed(&format!("compression: {{{settings}}}")).expect("it is right");
+        assert_eq!(config.compression, Compression { codec, level }, "{settings}");
+    };
+    check("", Codec::Sluice, 1);
+    check("codec: auto", Codec::Sluice, 1);
+    check("level: 1", Codec::ZlibRs, 1);
+    check("codec: auto, level: 6", Codec::ZlibRs, 6);
+    check("codec: zlib-rs", Codec::ZlibRs, 1);
+    check("codec: sluice, level: 6", Codec::Sluice, 6);
+    refused(
+        "compression: {codec: zstd}",
+        "sluice.yaml:1:22: compression.codec: `zstd` does not fit; \
+         expected auto or sluice or zlib-rs or stored",
+    );
+}
+
+#[test]
 fn every_key_is_understood() {
     let config = parsed(
         "state_dir: /s\nnode: n1\nworkers: ${N}\nread_from: 24h\n\

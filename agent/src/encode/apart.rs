@@ -63,9 +63,10 @@ pub fn split(batch: &Batch) -> Result<(Batch, Batch), ApartError> {
 }
 
 fn gather(batch: &Batch, plain: &[u8], keep: impl Iterator<Item = u32>) -> Batch {
-    // The batch does not say its level; bodies are taken apart rarely, so the quickest will do.
+    // The batch does not say its codec or level; bodies are taken apart rarely, so the quickest will
+    // do.
     let codec = match batch.body.encoding {
-        Encoding::Gzip => Codec::ZlibRs { level: 1 },
+        Encoding::Gzip => Codec::Sluice,
         Encoding::Identity => Codec::Stored,
     };
     let mut writer = Writer::new(codec, plain.len());

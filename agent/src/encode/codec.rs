@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress, Status};
+use sluice_gzip::{Encoder, Memory, Repeat};
 
 use super::{Body, Encoding};
 use crate::core::limits::BLOCK_BYTES;
@@ -10,6 +11,8 @@ use crate::core::limits::BLOCK_BYTES;
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
+    /// gzip by our own encoder, which knows logs.
+    Sluice,
     /// gzip by zlib-rs; levels 1 to 9.
     ZlibRs { level: u32 },
     /// Not at all, and no `Content-Encoding`.
@@ -34,17 +37,25 @@ pub(super) struct Writer {
     behind: usize,
     /// What a fresh plain block reserves.
     reserve: usize,
-    gzip: Option<Box<Gzip>>,
+    gzip: Option<Gzip>,
+    /// What is the same in the plain block, for a codec that likes to know.
+    repeats: Vec<Repeat>,
+    /// The last constant end of a document in the plain block: whose it is, and where.
+    tail: Option<(usize, usize)>,
 }
 
 impl Writer {
     pub(super) fn new(codec: Codec, batch_bytes: usize) -> Self {
         let (gzip, reserve) = match codec {
-            Codec::ZlibRs { level } => (Some(Box::new(Gzip::new(level))), BLOCK_BYTES),
+            Codec::Sluice => (Some(Gzip::Sluice(Box::default())), BLOCK_BYTES),
+            Codec::ZlibRs { level } => {
+                (Some(Gzip::ZlibRs(Box::new(ZlibRs::new(level)))), BLOCK_BYTES)
+            }
             Codec::Stored => (None, batch_bytes),
         };
         // Memory comes with the first document: an idle worker should hold none.
-        Self { plain: Vec::new(), behind: 0, reserve: reserve + SLACK_BYTES, gzip }
+        let reserve = reserve + SLACK_BYTES;
+        Self { plain: Vec::new(), behind: 0, reserve, gzip, repeats: Vec::new(), tail: None }
     }
 
     /// Where documents are written to; each is followed by [`Self::settle`].
@@ -54,6 +65,20 @@ impl Writer {
             self.plain.reserve(self.reserve);
         }
         &mut self.plain
+    }
+
+    /// The plain block ends with so many bytes that are the same each time for `owner`. It may be
+    /// said of any: bytes are compared before they are believed.
+    #[inline]
+    pub(super) fn ends_with_tail(&mut self, owner: usize, len: usize) {
+        if let Some(Gzip::Sluice(_)) = self.gzip {
+            let at = self.plain.len() - len;
+            if let Some((before, from)) = self.tail.replace((owner, at))
+                && before == owner
+            {
+                self.repeats.push(Repeat { at: at as u32, len: len as u32, from: from as u32 });
+            }
+        }
     }
 
     /// Compresses if there is a block of it.
@@ -75,7 +100,8 @@ impl Writer {
         self.compress();
         self.behind = 0;
         let (bytes, encoding) = match &mut self.gzip {
-            Some(gzip) => (gzip.finish(), Encoding::Gzip),
+            Some(Gzip::Sluice(gzip)) => (gzip.finish(), Encoding::Gzip),
+            Some(Gzip::ZlibRs(gzip)) => (gzip.finish(), Encoding::Gzip),
             None => (std::mem::take(&mut self.plain), Encoding::Identity),
         };
         Body { bytes: Bytes::from(bytes), encoding, inflated_bytes }
@@ -85,9 +111,12 @@ impl Writer {
         let Some(gzip) = &mut self.gzip else {
             return;
         };
-        for block in self.plain.chunks(BLOCK_BYTES) {
-            gzip.push(block);
+        match gzip {
+            Gzip::Sluice(gzip) => gzip.push(&self.plain, &self.repeats),
+            Gzip::ZlibRs(gzip) => self.plain.chunks(BLOCK_BYTES).for_each(|block| gzip.push(block)),
         }
+        self.repeats.clear();
+        self.tail = None;
         self.behind += self.plain.len();
         self.plain.clear();
         if self.plain.capacity() > PLAIN_BYTES_KEPT {
@@ -97,7 +126,38 @@ impl Writer {
 }
 
 /// One gzip member; the state is used again for the next.
-struct Gzip {
+enum Gzip {
+    Sluice(Box<Sluice>),
+    ZlibRs(Box<ZlibRs>),
+}
+
+#[derive(Default)]
+struct Sluice {
+    /// Its half a megabyte comes with the first block: an idle worker should hold none.
+    encoder: Option<Encoder>,
+    out: Vec<u8>,
+    /// Length of the last member, as the guess for the next.
+    last_bytes: usize,
+}
+
+impl Sluice {
+    fn push(&mut self, block: &[u8], repeats: &[Repeat]) {
+        if self.out.is_empty() {
+            self.out.reserve(self.last_bytes + self.last_bytes / 8 + SLACK_BYTES);
+        }
+        let encoder = self.encoder.get_or_insert_with(|| Encoder::new(Memory::CarriedOver));
+        encoder.push(block, repeats, &mut self.out);
+    }
+
+    fn finish(&mut self) -> Vec<u8> {
+        let encoder = self.encoder.get_or_insert_with(|| Encoder::new(Memory::CarriedOver));
+        encoder.finish(&mut self.out);
+        self.last_bytes = self.out.len();
+        std::mem::take(&mut self.out)
+    }
+}
+
+struct ZlibRs {
     state: Compress,
     check: Hasher,
     /// Plain bytes so far, as the trailer has them.
@@ -107,7 +167,7 @@ struct Gzip {
     last_bytes: usize,
 }
 
-impl Gzip {
+impl ZlibRs {
     fn new(level: u32) -> Self {
         let state = Compress::new(Compression::new(level), false);
         Self { state, check: Hasher::new(), plain_bytes: 0, out: Vec::new(), last_bytes: 0 }
@@ -169,6 +229,7 @@ mod tests {
                     .map(|at| (at.wrapping_mul(2_654_435_761) >> (20 + round)) as u8 ^ number as u8)
                     .collect();
                 writer.plain().extend_from_slice(&bytes);
+                writer.ends_with_tail(number % 2, len / 2);
                 writer.settle();
                 expect.extend_from_slice(&bytes);
             }
@@ -189,7 +250,8 @@ mod tests {
 
     #[test]
     fn bodies_come_back() {
-        for codec in [Codec::ZlibRs { level: 1 }, Codec::ZlibRs { level: 6 }, Codec::Stored] {
+        let zlib_rs = [1, 6].map(|level| Codec::ZlibRs { level });
+        for codec in [Codec::Sluice, zlib_rs[0], zlib_rs[1], Codec::Stored] {
             check(codec, &[]);
             check(codec, &[1]);
             check(codec, &[100_000; 20]);

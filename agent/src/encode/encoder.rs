@@ -130,6 +130,8 @@ impl Encoder {
         };
         let parts = Parts { head: &self.head.bytes, event, day, attrs, tail: &current.tail };
         parts.write(self.writer.plain());
+        let tail = &current.tail;
+        self.writer.ends_with_tail(Arc::as_ptr(tail).addr(), tail.bytes_len());
         self.writer.settle();
     }
 

@@ -55,6 +55,11 @@ impl Tail {
         Self { shape, bytes }
     }
 
+    /// What every document of this tail ends with.
+    pub(super) fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub fn shape(&self) -> Shape {
         self.shape
     }

@@ -263,9 +263,8 @@ proptest! {
     fn batches_come_apart(
         lens in prop::collection::vec(prop_oneof![9 => 0..50_usize, 1 => 0..400_000_usize], 2..20),
         keep in prop::collection::vec(any::<bool>(), 20),
-        stored in any::<bool>(),
+        codec in prop::sample::select(vec![Codec::Sluice, Codec::ZlibRs { level: 1 }, Codec::Stored]),
     ) {
-        let codec = if stored { Codec::Stored } else { Codec::ZlibRs { level: 1 } };
         let whole = batch(codec, &lens);
         let all = documents(&whole);
         prop_assert_eq!(all.len(), lens.len());

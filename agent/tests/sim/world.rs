@@ -420,7 +420,7 @@ impl World {
         let settings = WorkerSettings {
             index: 0,
             shape: Shape::Ecs,
-            codec: if self.rng.one_in(2) { Codec::Stored } else { Codec::ZlibRs { level: 1 } },
+            codec: if self.rng.one_in(2) { Codec::Stored } else { Codec::Sluice },
             batch_bytes: self.rng.between(500, 20_000) as usize,
             flush_interval: Duration::from_millis(self.rng.below(400)),
             partial_timeout: Duration::from_secs(if self.scenario.wipes { 100_000 } else { 5 }),
