@@ -29,7 +29,9 @@ impl PrivilegedThread {
             if let Err(error) = drop_capabilities(without) {
                 tracing::warn!(%error, ?without, name, "a thread keeps what it does not need");
             }
-            works.into_iter().for_each(|work| work());
+            for work in works {
+                work();
+            }
         };
         let thread = thread::Builder::new().name(name.into()).spawn(run)?;
         Ok(Self { work: Some(work), name, thread })

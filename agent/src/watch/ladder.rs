@@ -70,8 +70,7 @@ impl Ladder {
                 let now = rung.at_home();
                 let better = match (&before, &now) {
                     (Some(Ok(before)), Ok(now)) => now < before,
-                    (Some(Ok(_)), Err(_)) => false,
-                    (Some(Err(_)), Err(_)) => false,
+                    (Some(_), Err(_)) => false,
                     (None | Some(Err(_)), _) => true,
                 };
                 if !better && self.demoted.is_empty() {
