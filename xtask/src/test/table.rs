@@ -50,9 +50,16 @@ const UNIT: &[&str] = &[
     "--lib",
     "--bins",
     "--test=limit",
+    "--test=limits",
     "--test=load",
     "--test=standin",
     "--test=tls",
+    "--test=allocation",
+    "--test=golden",
+    "--test=hints",
+    "--test=programs",
+    "--test=property",
+    "--test=small",
 ];
 
 const BASE: Suite =
@@ -95,17 +102,17 @@ pub(super) const SUITES: &[Suite] = &[
         minutes: 3,
         ..BASE
     },
-    Suite { name: "sim", about: "the seeded crash test, in one thread", minutes: 3, ..BASE },
+    Suite { name: "sim", about: "the seeded crash test, in one thread", minutes: 2, ..BASE },
     Suite {
         name: "crash",
         about: "200 times kill -9 under load with rotation",
-        minutes: 5,
+        minutes: 3,
         ..BASE
     },
     Suite {
         name: "servers",
         about: "real Elasticsearch and OpenSearch, from 6.8 to 9.5 and 1.3 to 3.9",
-        minutes: 5,
+        minutes: 4,
         needs: &[Need::Servers],
         ..BASE
     },
@@ -117,7 +124,7 @@ pub(super) const SUITES: &[Suite] = &[
         ..BASE
     },
     Suite {
-        name: "vm",
+        name: "rungs",
         about: "the ladder's rungs on Debian's 6.1 in qemu, and on the kernel that runs here",
         minutes: 6,
         needs: &[Need::Root, Need::Machine],
@@ -168,8 +175,11 @@ mod tests {
         for name in names("agent") {
             assert!(SUITES.iter().any(|suite| suite.name == name), "agent/tests/{name}");
         }
-        for name in names("benches") {
-            assert!(UNIT.contains(&format!("--test={name}").as_str()), "benches/tests/{name}");
+        for package in ["benches", "agent/gzip"] {
+            for name in names(package) {
+                let is_run = UNIT.contains(&format!("--test={name}").as_str());
+                assert!(is_run, "{package}/tests/{name}");
+            }
         }
     }
 
