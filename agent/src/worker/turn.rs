@@ -55,10 +55,7 @@ impl<F: Files> Worker<F> {
             return;
         }
         let looked = source.scanned_after_end && !source.scan_running;
-        // Who writes text may go on with a file that was renamed until the next one is there.
-        let is_closed = source.files[index].closed
-            && (source.format == Format::Docker || index + 1 < source.files.len());
-        source.read_was_final = is_closed || source.removed && looked;
+        source.read_was_final = is_final(source, index);
         source.read_was_ended = source.ended && looked;
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() != source.want {
@@ -406,8 +403,8 @@ impl<F: Files> Worker<F> {
             if self.sources.get(&token).is_some_and(|source| source.stalled.is_none()) {
                 self.next_file(token);
             }
-        } else if file.closed && !(is_text && is_last) {
-            // It was closed while the read was under way; what came in between is still unread.
+        } else if is_final(source, index) {
+            // It became so while the read was under way; what came in between is still unread.
             self.make_ready(token);
         } else if is_text && file.born.is_some() && !rest.is_empty() {
             self.unfinished(token, index, rest);
@@ -649,6 +646,14 @@ fn open_slice<F: Files>(source: &Source<F::Handle>, index: usize, files: &F) -> 
     };
     let (tail, target) = (born.tail.clone(), born.target.clone());
     Some(OpenSlice { slice, tail, target, offset: source.offset })
+}
+
+/// Whether nothing will come to a file any more than what it holds now.
+fn is_final<Handle>(source: &Source<Handle>, index: usize) -> bool {
+    // Who writes text may go on with a file that was renamed until the next one is there.
+    let is_closed = source.files[index].closed
+        && (source.format == Format::Docker || index + 1 < source.files.len());
+    is_closed || source.removed && source.scanned_after_end && !source.scan_running
 }
 
 #[cfg(test)]

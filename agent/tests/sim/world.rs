@@ -587,7 +587,11 @@ impl World {
                             && document["event"]["undated"].is_null() != is_text
                     })
                     .map(|document| {
-                        let order = document["log"]["order"].as_str().expect("an order");
+                        let mut order = document["log"]["order"].as_str().expect("an order");
+                        // Midnight goes back with the zone, and lines without a time with it.
+                        if is_text && self.scenario.changes_rules {
+                            order = order.split_once("Z-").expect("time and place").1;
+                        }
                         (order, document["message"].as_str().expect("a message"))
                     })
                     .collect();
