@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::core::{Now, SourceToken};
 use crate::kernel;
+use crate::sys::give_back_memory;
 
 use super::announce::Announcer;
 use super::inotify::InotifyRung;
@@ -266,7 +267,10 @@ impl Loop {
             prove_in: self.settings.prove_in.clone(),
             ..kernel::Settings::default()
         };
-        if self.ladder.open_kernel(&settings) == Climbed::Yes {
+        let climbed = self.ladder.open_kernel(&settings);
+        // Parsing the kernel's types took some 50 MB.
+        give_back_memory();
+        if climbed == Climbed::Yes {
             let all = self.proven.entries().map(|entry| entry.log.source).collect();
             self.follow_again(all, now);
         }
