@@ -419,7 +419,7 @@ fn a_busy_log_does_not_wake_the_watcher_for_each_write() {
     let ticks = (begin.elapsed().as_millis() / TICK.as_millis()) as u64 + 3;
     let woken = watcher.counters().wakeups.get() - before;
     assert!(woken <= ticks, "{woken} wake-ups in {ticks} ticks");
-    assert!(told as u64 <= ticks && told > 2, "{told} news in {ticks} ticks");
+    assert!(told as u64 <= ticks && told > 0, "{told} news in {ticks} ticks");
 }
 
 #[test]

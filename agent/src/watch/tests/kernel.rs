@@ -182,7 +182,7 @@ fn a_busy_log_on_a_rung_of_the_kernel_wakes_nobody_for_each_write() {
     let ticks = (begin.elapsed().as_millis() / TICK.as_millis()) as u64 + 4;
     let woken = watcher.counters().wakeups.get() - before;
     assert!(woken <= ticks, "{woken} wake-ups in {ticks} ticks");
-    assert!(told as u64 <= ticks && told > 2, "{told} news in {ticks} ticks");
+    assert!(told as u64 <= ticks && told > 0, "{told} news in {ticks} ticks");
     watcher.stop();
 }
 
