@@ -53,6 +53,15 @@ impl Journal {
         })
     }
 
+    /// The latest day of all.
+    pub fn last_day(&self) -> Option<Day> {
+        let days = self.entries.iter().filter_map(|(_, entry)| match entry {
+            Entry::Day(day) => Some(*day),
+            _ => None,
+        });
+        days.max()
+    }
+
     /// The day that holds at `offset`.
     pub fn day(&self, offset: u64) -> Option<Day> {
         self.latest(offset, |entry| match entry {

@@ -180,6 +180,11 @@ impl Decoder {
         self.carry.line(stream).first.is_some()
     }
 
+    /// Whether what comes next is the rest of a line of text that has gone out in part.
+    pub fn is_inside_line(&self) -> bool {
+        self.format == Format::Text && (self.carry.overlong || self.carry.stdout.cut)
+    }
+
     /// The longest line that stays in one piece, with its newline.
     fn line_bytes_max(&self) -> usize {
         match self.format {

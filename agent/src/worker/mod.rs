@@ -12,6 +12,7 @@
 mod blocked;
 mod commit;
 mod counters;
+mod ends;
 mod file;
 mod follow;
 mod receipt;

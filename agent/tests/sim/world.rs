@@ -587,11 +587,7 @@ impl World {
                             && document["event"]["undated"].is_null() != is_text
                     })
                     .map(|document| {
-                        let mut order = document["log"]["order"].as_str().expect("an order");
-                        // Midnight goes back with the zone, and lines without a time with it.
-                        if is_text && self.scenario.changes_rules {
-                            order = order.split_once("Z-").expect("time and place").1;
-                        }
+                        let order = document["log"]["order"].as_str().expect("an order");
                         (order, document["message"].as_str().expect("a message"))
                     })
                     .collect();

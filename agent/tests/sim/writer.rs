@@ -156,8 +156,7 @@ impl Container {
         let bytes = &mut disk.inodes[self.inode].bytes;
         bytes.extend_from_slice(text.as_bytes());
         let may_wait = self.options.prompts && bytes.contains(&b'\n');
-        // A line that is left open in a renamed file would be ended when nobody looks any more.
-        if may_wait && rng.one_in(8) && self.reopens.is_none() {
+        if may_wait && rng.one_in(8) {
             self.open[0] = Some(String::new());
         } else {
             bytes.push(b'\n');
