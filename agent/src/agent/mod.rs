@@ -100,7 +100,6 @@ impl Threads {
 }
 
 /// Runs the agent until a signal ends it.
-///
 pub fn run(config: &Config, log: &log::LogGuard, threads: Threads) -> Result<(), StartError> {
     if let Some(error) = &threads.undropped {
         tracing::warn!(%error, "all threads keep CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN");

@@ -1,14 +1,15 @@
 //! The agent's state as people ask for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::bounded;
 
 use super::Inboxes;
-use super::router::{Router, Targets};
+use super::router::Router;
 use crate::config::{Config, Output};
+use crate::core::source_parts;
 use crate::discover::{Discovery, Listed};
 use crate::observe::{
     ContainerView, FileView, MountView, OutputView, PausedTarget, PositionView, SNAPSHOT_TIMEOUT,
@@ -43,10 +44,15 @@ pub(super) fn snapshot(
         let watcher = watcher.clone();
         Box::pin(async move {
             let mounts = mounts(&watcher);
-            let positions = move || positions(&inboxes, &rates, &watcher);
-            let positions = tokio::task::spawn_blocking(positions);
-            let positions = positions.await.unwrap_or_default();
-            let containers = containers(&discovery.registry().list(), &targets, &positions);
+            // With 10 000 containers it is some milliseconds of work, too much for a thread of the
+            // runtime.
+            let views = move || {
+                let positions = positions(&inboxes, &rates, &watcher);
+                let targets = targets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                (containers(&discovery.registry().list(), &targets, &positions), positions)
+            };
+            let views = tokio::task::spawn_blocking(views).await;
+            let (containers, positions) = views.unwrap_or_default();
             Snapshot { node, output: output(kind, &ship), containers, positions, mounts }
         })
     })
@@ -96,7 +102,8 @@ fn positions(inboxes: &Inboxes, rates: &Rates, watcher: &Watcher) -> Vec<Positio
     }
     let mut rates = rates.lock().unwrap_or_else(PoisonError::into_inner);
     let now = Instant::now();
-    rates.retain(|source, _| all.iter().any(|position| position.source == *source));
+    let known: HashSet<&str> = all.iter().map(|position| position.source.as_str()).collect();
+    rates.retain(|source, _| known.contains(source.as_str()));
     let view = |position: Position| {
         let rung = watcher.rung(position.token).map(|rung| rung.as_str().to_owned());
         PositionView { rung, ..view(position, &mut rates, now) }
@@ -136,16 +143,22 @@ fn view(
 
 fn containers(
     listed: &[Listed],
-    targets: &Targets,
+    targets: &HashMap<String, String>,
     positions: &[PositionView],
 ) -> Vec<ContainerView> {
-    let targets = targets.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut by_container: HashMap<&str, Vec<&PositionView>> = HashMap::new();
+    for position in positions {
+        let (container, _) = source_parts(&position.source);
+        by_container.entry(container).or_default().push(position);
+    }
     let of = |container: &Listed| {
         let target = targets.get(&container.id).cloned();
-        let own = |position: &&PositionView| position.source.contains(&container.id);
+        let own = by_container.get(container.id.as_str()).map_or(&[][..], Vec::as_slice);
         let collected = target.is_some() && container.reason.is_none();
         let waits = (!collected && container.reason.is_none())
             .then(|| "it has not been started yet".to_owned());
+        // Its files may lie elsewhere; what is shown is of its stdout.
+        let stdout = own.iter().find(|position| source_parts(&position.source).1.is_none());
         ContainerView {
             id: container.id.clone(),
             name: container.name.clone(),
@@ -155,14 +168,14 @@ fn containers(
             target,
             collected,
             reason: container.reason.clone().or(waits),
-            lag_bytes: positions.iter().filter(own).map(PositionView::lag_bytes).sum(),
-            bytes_per_second: positions.iter().filter(own).map(|own| own.bytes_per_second).sum(),
+            lag_bytes: own.iter().map(|position| position.lag_bytes()).sum(),
+            bytes_per_second: own.iter().map(|position| position.bytes_per_second).sum(),
             files: container
                 .files
                 .iter()
                 .map(|(path, collected)| FileView { path: path.clone(), collected: *collected })
                 .collect(),
-            rung: positions.iter().find(own).and_then(|own| own.rung.clone()),
+            rung: stdout.and_then(|stdout| stdout.rung.clone()),
         }
     };
     listed.iter().map(of).collect()

@@ -26,15 +26,20 @@ impl SourceKey {
 
     /// The container that it belongs to, and the path inside if it is a file there.
     pub fn parts(&self) -> (&str, Option<&str>) {
-        let mut parts = self.0.splitn(4, ':').skip(1);
-        let owner = parts.next().unwrap_or_default();
-        let is_file = parts.next() == Some("file");
-        (owner, parts.next().filter(|_| is_file))
+        source_parts(&self.0)
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// [`SourceKey::parts`] of a key as text.
+pub fn source_parts(key: &str) -> (&str, Option<&str>) {
+    let mut parts = key.splitn(4, ':').skip(1);
+    let owner = parts.next().unwrap_or_default();
+    let is_file = parts.next() == Some("file");
+    (owner, parts.next().filter(|_| is_file))
 }
 
 impl fmt::Display for SourceKey {

@@ -9,7 +9,7 @@ mod pattern;
 mod reason;
 
 pub use finding::{Finding, Verdict};
-pub use ids::{BatchId, Epoch, IdPrefix, SourceKey, SourceToken, Stream};
+pub use ids::{BatchId, Epoch, IdPrefix, SourceKey, SourceToken, Stream, source_parts};
 pub use now::Now;
 pub use origin::Origin;
 pub use pattern::matches;
