@@ -107,11 +107,13 @@ impl Ladder {
     /// Puts `log`, which lies below the mount point `mount`, on the best rung that takes it.
     pub(super) fn follow(&mut self, log: &Log, mount: &Path) -> RungName {
         let (rung, why) = self.climb(log, mount);
-        if rung.is_kernel() {
-            let why = self.kernel.as_ref().map_or_else(String::new, |kernel| kernel.refusals(log));
-            self.standings.stands(mount, rung, why);
-        } else {
-            self.standings.stands(mount, rung, why);
+        match &self.kernel {
+            // The reasons of a file system are looked up once, and not for each of its logs.
+            Some(_) if rung.is_kernel() && self.standings.is_on(mount, rung) => {}
+            Some(kernel) if rung.is_kernel() => {
+                self.standings.stands(mount, rung, kernel.refusals(log));
+            }
+            _ => self.standings.stands(mount, rung, why),
         }
         rung
     }

@@ -22,6 +22,11 @@ const STANDINGS_MAX: usize = 1_024;
 pub(super) struct Standings(Arc<Mutex<BTreeMap<PathBuf, (RungName, String)>>>);
 
 impl Standings {
+    pub(super) fn is_on(&self, mount: &Path, rung: RungName) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(mount).is_some_and(|(known, _)| *known == rung)
+    }
+
     pub(super) fn stands(&self, mount: &Path, rung: RungName, why: String) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get_mut(mount) {

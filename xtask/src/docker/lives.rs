@@ -48,8 +48,8 @@ impl Api {
         Ok(id.to_owned())
     }
 
-    /// By asking: the engine's own wait for a removal was seen to hang when the container was on
-    /// its way out already.
+    /// By asking: `wait?condition=removed` once gave no answer for two minutes, and whether the wait
+    /// or the removal hung is not known. This tells.
     fn await_end(&self, id: &str) -> Result<()> {
         let deadline = Instant::now() + END_MAX;
         while Instant::now() < deadline {
