@@ -71,6 +71,11 @@ impl Roots {
         refused
     }
 
+    /// Containers' directories.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// After lost signals: also logs may have appeared in directories that nobody follows yet.
     pub(super) fn look_again(&mut self) {
         let waiting: Vec<PathBuf> = self

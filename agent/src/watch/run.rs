@@ -31,6 +31,10 @@ use super::{Counters, Listeners, WatchError, WatchSettings};
 /// are looked at once per tick, so this is two of them.
 const SIGNAL_GRACE: Duration = Duration::from_millis(200);
 
+/// Names of containers' directories that are compared in a second with what is watched: signals
+/// tell of them too, and 10 000 need not be listed every 5 s.
+const RESCANNED_PER_SECOND_MAX: f64 = 500.0;
+
 /// Changes that wait for their signal. Beyond it they are announced and not counted as missed.
 const SUSPECTS_MAX: usize = 1_024;
 
@@ -429,7 +433,8 @@ impl Loop {
     }
 
     fn rescan(&mut self, now: Now) {
-        self.rescan_ns = now.after(self.settings.rescan_interval);
+        let many = Duration::from_secs_f64(self.roots.len() as f64 / RESCANNED_PER_SECOND_MAX);
+        self.rescan_ns = now.after(self.settings.rescan_interval.max(many));
         self.ladder.open_inotify();
         let refused = self.roots.rescan(self.ladder.inotify.as_mut());
         self.ladder.report(refused.as_ref());
