@@ -7,6 +7,7 @@ mod now;
 mod origin;
 mod pattern;
 mod reason;
+mod rules;
 
 pub use finding::{Finding, Verdict};
 pub use ids::{BatchId, Epoch, IdPrefix, SourceKey, SourceToken, Stream, source_parts};
@@ -14,3 +15,4 @@ pub use now::Now;
 pub use origin::Origin;
 pub use pattern::matches;
 pub use reason::{DamageReason, LossReason};
+pub use rules::{FieldFormat, FieldRules, JoinRules, JoinSide};

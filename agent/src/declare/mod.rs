@@ -6,7 +6,11 @@
 //! So far it understands what `collect.stdout` needs: opting out, and `<prefix>_logs_<name>=stdout`
 //! as log-pilot has it. Paths inside containers come with the drop-in.
 
+mod declaration;
+
 use crate::discover::Container;
+
+pub use declaration::{Declaration, Declared, LogSource, Problem, Written};
 
 /// Prefixes of declarations, in env names and labels.
 const PREFIXES: [&str; 2] = ["sluice", "aliyun"];
