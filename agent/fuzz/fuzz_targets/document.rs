@@ -36,7 +36,7 @@ fn batch(shape: Shape, file: &[u8]) -> Batch {
         believed_below: 0,
         raw: None,
     };
-    let rules = Rules { target: "fuzz".into(), zone: Zone::Utc, event_bytes_max: 64 };
+    let rules = Rules { target: "fuzz".into(), zone: Zone::Utc, event_bytes_max: 64, ..Rules::default() };
     let tail = Tail::new(shape, &Origin::default(), "/log", &rules.target);
     let target = Target::new(rules).expect("UTC is always known");
     sink.0.begin(slice, Arc::new(tail), Arc::new(target));

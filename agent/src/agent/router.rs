@@ -114,6 +114,7 @@ impl Router {
             target: config.target.clone(),
             zone: config.target_zone.clone(),
             event_bytes_max: config.event_bytes_max as u32,
+            ..Rules::default()
         };
         // Fails here rather than at the first container.
         Target::new(rules.clone())?;

@@ -8,12 +8,13 @@ use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
 use super::Day;
+use crate::core::{FieldRules, JoinRules};
 
 /// Elasticsearch's limit on a name, less the `-YYYY.MM.DD` that is put behind it.
 const TARGET_BYTES_MAX: usize = 255 - 11;
 
 /// What shapes the documents of a file besides its bytes, as its journal keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     /// Of the index names; already sanitised.
     pub target: String,
@@ -21,6 +22,10 @@ pub struct Rules {
     pub zone: Zone,
     /// The longest escaped text of a joined event.
     pub event_bytes_max: u32,
+    /// What fields the text has.
+    pub fields: FieldRules,
+    /// Which lines are one event; each is one without.
+    pub join: Option<JoinRules>,
 }
 
 /// A time zone that means the same on every node and after every restart.

@@ -28,7 +28,7 @@ fn origin() -> Origin {
 }
 
 fn rules(target: &str, zone: Zone) -> Arc<Target> {
-    let rules = Rules { target: target.into(), zone, event_bytes_max: 4 << 20 };
+    let rules = Rules { target: target.into(), zone, event_bytes_max: 4 << 20, ..Rules::default() };
     Arc::new(Target::new(rules).unwrap())
 }
 
@@ -357,7 +357,7 @@ fn names_of_indices() {
 #[test]
 fn rules_are_stored_as_in_the_first_release() {
     let check = |zone: Zone, release: &[u8]| {
-        let rules = Rules { target: "t".into(), zone, event_bytes_max: 300 };
+        let rules = Rules { target: "t".into(), zone, event_bytes_max: 300, ..Rules::default() };
         assert_eq!(postcard::to_stdvec(&rules).unwrap(), release);
         assert_eq!(postcard::from_bytes::<Rules>(release), Ok(rules));
     };

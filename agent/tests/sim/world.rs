@@ -409,7 +409,7 @@ impl World {
                 zone = Zone::Fixed { seconds: 8 * 3_600 };
             }
         }
-        Rules { target, zone, event_bytes_max: self.scenario.event_bytes_max }
+        Rules { target, zone, event_bytes_max: self.scenario.event_bytes_max, ..Rules::default() }
     }
 
     fn start(&mut self) {
