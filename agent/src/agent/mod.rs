@@ -6,6 +6,7 @@
 //! Threads: the workers, the watcher, the committer, and one tokio runtime for everything that
 //! waits on others. Between them only bounded queues, on which nobody blocks.
 
+mod explain;
 mod output;
 mod pulse;
 mod router;
@@ -13,6 +14,7 @@ mod view;
 
 pub use output::elasticsearch as elasticsearch_settings;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,14 +23,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::checkpoint::{
-    Committer, CommitterCounters, LockError, SourceRecord, StateLock, Store, StoreError,
+    Committer, CommitterCounters, Import, LockError, SourceRecord, StateLock, Store, StoreError,
 };
 use crate::config::{self, Config};
 use crate::core::SourceKey;
+use crate::declare::Finder;
 use crate::discover::opens::{FoundFn, Host, LOOK_INTERVAL, Opens, OpensSettings};
 use crate::discover::{self, Discovery, DockerSettings};
 use crate::encode::{Codec, Shape};
-use crate::observe::control::SocketError;
+use crate::observe::control::{Asked, SocketError};
 use crate::observe::http::{HttpState, ListenError};
 use crate::observe::metrics::Rooms;
 use crate::observe::{self, Health, Step, log};
@@ -37,7 +40,7 @@ use crate::ship::ShipHandle;
 use crate::sys::{OF_ADMINISTRATION, OF_PROGRAMS, PrivilegedThread, drop_capabilities};
 use crate::watch::{self, Listeners, WatchError, WatchSettings, Watcher};
 use crate::worker::{Inbox, Input, Output, WorkerCounters, WorkerSettings, WorkerThread};
-use router::{Router, Routes};
+use router::{Queues, Router, Routes};
 
 /// How long a new agent waits for the old one to let go of the state directory: a rollout starts
 /// the new one first.
@@ -147,6 +150,8 @@ struct Running {
     discovery: Arc<Discovery>,
     /// Ends before the router does.
     opens: Option<Opens>,
+    /// Ends before the router does, too.
+    finder: Finder,
     watcher: Arc<Watcher>,
     workers: Vec<WorkerThread>,
     committer: Committer,
@@ -204,6 +209,8 @@ impl Running {
             committed(&inboxes),
         )?;
         let (gone, gone_queue) = mpsc::unbounded_channel();
+        let (news, declared_files) = router::news_queue();
+        let finder = Finder::start(host(config), news)?;
         let (watcher, sightings) = start_watcher(threads.watch, config, &docker, &inboxes)?;
         let workers = start_workers(config, &counters, &ship, &committer, &watcher, &gone)?;
         let started = workers.iter().map(|worker| worker.inbox().clone()).collect();
@@ -213,7 +220,7 @@ impl Running {
         let (changes, changed) = mpsc::channel(CHANGES_MAX);
         let add_root = {
             let watcher = watcher.clone();
-            Arc::new(move |root: &std::path::Path| watcher.add_root(root))
+            Arc::new(move |root: &Path| watcher.add_root(root))
         };
         let links = discover::Links { sightings, changes, add_root };
         let host = host(config);
@@ -226,12 +233,21 @@ impl Running {
             health: health.clone(),
             registry: discovery.registry().clone(),
             own_container_id: discovery.own_container_id(),
+            asker: finder.asker(),
         };
-        let router = Router::new(config, node.clone(), routes, host.clone(), sources)?;
+        let import = import();
+        let router = Router::new(config, node.clone(), routes, host.clone(), sources, import)?;
+        let explain = explain::explain(&router, &inboxes, &discovery, &watcher, finder.reports());
         let snapshot = view::snapshot(node, config, &router, &inboxes, &discovery, &ship, &watcher);
         let (found, found_files) = router::found_queue();
         let opens = start_opens(threads.opens, config, host, &discovery, found)?;
-        let router = tokio::spawn(router.run(changed, found_files, gone_queue));
+        let queues = Queues {
+            changes: changed,
+            found: found_files,
+            declared: declared_files,
+            gone: gone_queue,
+        };
+        let router = tokio::spawn(router.run(queues));
 
         let mut registry = observe::metrics::registry();
         observe::metrics::register(
@@ -249,13 +265,25 @@ impl Running {
         let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        tokio::spawn(control.serve(snapshot.clone(), wait(stopped.clone())));
+        let asked = Asked { snapshot: snapshot.clone(), explain };
+        tokio::spawn(control.serve(asked, wait(stopped.clone())));
         if let Some(listener) = http {
             let state = HttpState { registry: Arc::new(registry), health, snapshot };
             tokio::spawn(observe::http::serve(listener, state, wait(stopped)));
         }
         tracing::info!(version = observe::VERSION, "sluice is running");
-        Ok(Self { discovery, opens, watcher, workers, committer, ship, router, stop, signals })
+        Ok(Self {
+            discovery,
+            opens,
+            finder,
+            watcher,
+            workers,
+            committer,
+            ship,
+            router,
+            stop,
+            signals,
+        })
     }
 
     async fn until_the_end(mut self, config: &Config) -> Result<(), StartError> {
@@ -287,7 +315,7 @@ impl Running {
     /// ends as it is, which costs a resend and nothing else.
     async fn drain(mut self, until: Instant) {
         // It may be in the middle of a look, which nobody waits for now.
-        drop(self.opens.take());
+        drop((self.opens.take(), self.finder));
         self.router.abort();
         let _ = (&mut self.router).await;
         for worker in &self.workers {
@@ -320,6 +348,20 @@ impl Running {
         drop((self.watcher, self.discovery));
         self.committer.finish();
     }
+}
+
+/// Where log-pilot's programs keep their positions, in its images.
+pub const FLUENTD_POSITIONS: &str = "/pilot/pos";
+pub const FILEBEAT_REGISTRY: &str = "/var/lib/filebeat/registry";
+
+/// Where log-pilot stopped, if it ran here before. A log that has a position of our own is gone on
+/// with from there.
+fn import() -> Import {
+    let (import, errors) = Import::read(Path::new(FLUENTD_POSITIONS), Path::new(FILEBEAT_REGISTRY));
+    for error in errors {
+        tracing::warn!("{error}");
+    }
+    import
 }
 
 /// Where files of containers are looked for.
@@ -428,7 +470,7 @@ fn start_workers(
     ship: &ShipHandle,
     committer: &Committer,
     watcher: &Arc<Watcher>,
-    gone: &mpsc::UnboundedSender<crate::core::SourceToken>,
+    gone: &mpsc::UnboundedSender<router::Gone>,
 ) -> Result<Vec<WorkerThread>, StartError> {
     let pool = Pool::default();
     let start = |index| {
@@ -460,7 +502,7 @@ fn start_workers(
             }
             Output::Lost(loss) => router::declare(&loss, &losses),
             // The router ends before the workers do.
-            Output::Gone(source) => drop(gone.send(source)),
+            Output::Gone(source, record) => drop(gone.send((source, record))),
         };
         let seen = move |source| seen.seen(source);
         let read = ReadSettings::default();

@@ -1,25 +1,30 @@
-//! From containers to sources: who is followed, by which worker, under which target.
+//! From containers to sources: what is followed, by which worker, under which target.
 
+mod books;
+mod declared;
 mod files;
 
+pub(super) use books::{Row, Shown};
+pub(super) use declared::news_queue;
 pub(super) use files::found_queue;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::mpsc;
 
-use files::FileSources;
+use books::{Books, Followed, Kind};
 
 use super::Inboxes;
-use crate::checkpoint::{Commit, SourceRecord};
-use crate::config::{Config, ReadFrom, Stdout as StdoutPolicy};
+use crate::checkpoint::{Commit, Import, SourceRecord};
+use crate::config::{Config, Files as FilesPolicy, ReadFrom, Stdout as StdoutPolicy};
 use crate::core::limits::SOURCES_MAX;
-use crate::core::{LossReason, Now, Origin, SourceKey, SourceToken, matches};
-use crate::declare::{self, Stdout};
+use crate::core::{LossReason, Now, Origin, Owner, SourceKey, SourceToken, matches};
+use crate::declare::{self, Asker, Declaration, Declared, FileNews, Language, LogSource, ProblemKind};
 use crate::decode::Format;
 use crate::discover::opens::{FoundFile, Host};
 use crate::discover::{Change, Container, Registry, State};
@@ -38,6 +43,18 @@ pub(super) struct Routes {
     pub health: Arc<Health>,
     pub registry: Registry,
     pub own_container_id: Option<String>,
+    pub asker: Asker,
+}
+
+/// A source that is followed no more, and what is kept of it.
+pub(super) type Gone = (SourceToken, Option<Box<SourceRecord>>);
+
+/// What comes to the router.
+pub(super) struct Queues {
+    pub changes: mpsc::Receiver<Change>,
+    pub found: mpsc::Receiver<FoundFile>,
+    pub declared: mpsc::Receiver<FileNews>,
+    pub gone: mpsc::UnboundedReceiver<Gone>,
 }
 
 pub(super) struct Router {
@@ -45,32 +62,34 @@ pub(super) struct Router {
     node: String,
     /// Where the host's root is mounted.
     host_prefix: PathBuf,
+    host: Host,
+    language: Language,
     target: String,
     rules: Rules,
     stdout: StdoutPolicy,
+    files: FilesPolicy,
     labels: Vec<String>,
     read_from: ReadFrom,
     started_wall_ns: i64,
     workers: usize,
     next_token: u32,
+    import: Import,
     /// From the store, not met yet.
     stored: HashMap<SourceKey, SourceRecord>,
-    followed: HashMap<String, Followed>,
-    files: FileSources,
-    /// Containers that were seen, and whether they had ended then.
-    seen: HashMap<String, bool>,
-    /// Which source belongs to which container, and its target; for those who ask.
-    targets: Targets,
+    /// Of these the keys, by [family](SourceKey::family) and by container.
+    stored_families: HashMap<String, Vec<SourceKey>>,
+    stored_found: HashMap<String, Vec<SourceKey>>,
+    books: Books,
+    /// Containers that were seen.
+    seen: HashMap<String, SeenContainer>,
+    /// Logs on volumes whose container is gone, and since when.
+    left: HashMap<SourceToken, tokio::time::Instant>,
 }
 
-/// Container id → target of what is collected from it.
-pub(super) type Targets = Arc<Mutex<HashMap<String, String>>>;
-
-#[derive(Debug)]
-struct Followed {
-    source: SourceToken,
+/// A container as it was seen last.
+struct SeenContainer {
     ended: bool,
-    removed: bool,
+    declared: Arc<Declared>,
 }
 
 /// The worker of a source. The token carries it, so that nobody has to look it up.
@@ -102,6 +121,12 @@ const NO_WORKER: usize = usize::MAX;
 /// A worker's queue of commits is short; a source that is forgotten can wait a moment.
 const COMMIT_RETRY: Duration = Duration::from_millis(50);
 
+/// How often logs without a container are looked through.
+const LEFT_LOOK: Duration = Duration::from_secs(10);
+
+/// Problems of one container's declarations that are logged; all are in `sluice explain`.
+const PROBLEMS_LOGGED_MAX: usize = 20;
+
 impl Router {
     pub(super) fn new(
         config: &Config,
@@ -109,6 +134,7 @@ impl Router {
         routes: Routes,
         host: Host,
         sources: Vec<(SourceKey, SourceRecord)>,
+        import: Import,
     ) -> Result<Self, ZoneError> {
         let rules = Rules {
             target: config.target.clone(),
@@ -118,41 +144,50 @@ impl Router {
         };
         // Fails here rather than at the first container.
         Target::new(rules.clone())?;
-        let keys = sources.iter().map(|(key, _)| key);
-        let files = FileSources::new(config.collect.files, host, keys);
+        let mut stored_families: HashMap<String, Vec<SourceKey>> = HashMap::new();
+        let mut stored_found: HashMap<String, Vec<SourceKey>> = HashMap::new();
+        for (key, _) in &sources {
+            let parts = key.parts();
+            if let Some(family) = key.family() {
+                stored_families.entry(family.to_owned()).or_default().push(key.clone());
+            } else if let (Owner::Container(id), Some(_)) = (parts.owner, parts.path) {
+                stored_found.entry(id.to_owned()).or_default().push(key.clone());
+            }
+        }
         Ok(Self {
             routes,
             node,
             host_prefix: config.docker.host_prefix.clone(),
+            host,
+            language: Language::default(),
             target: config.target.clone(),
             rules,
             stdout: config.collect.stdout,
+            files: config.collect.files,
             labels: config.collect.labels.clone(),
             read_from: config.read_from,
             started_wall_ns: Now::read().wall_ns,
             workers: config.workers.get(),
             next_token: 0,
+            import,
             stored: sources.into_iter().collect(),
-            followed: HashMap::new(),
-            files,
+            stored_families,
+            stored_found,
+            books: Books::default(),
             seen: HashMap::new(),
-            targets: Targets::default(),
+            left: HashMap::new(),
         })
     }
 
-    pub(super) fn targets(&self) -> Targets {
-        self.targets.clone()
+    pub(super) fn shown(&self) -> Shown {
+        self.books.shown()
     }
 
-    pub(super) async fn run(
-        mut self,
-        mut changes: mpsc::Receiver<Change>,
-        mut found: mpsc::Receiver<FoundFile>,
-        mut gone: mpsc::UnboundedReceiver<SourceToken>,
-    ) {
+    pub(super) async fn run(mut self, mut queues: Queues) {
+        let mut look = tokio::time::interval(LEFT_LOOK);
         loop {
             tokio::select! {
-                change = changes.recv() => match change {
+                change = queues.changes.recv() => match change {
                     Some(Change::Seen { container, opened }) => self.seen(&container, opened),
                     Some(Change::Removed { id }) => self.removed(&id),
                     Some(Change::Listed) => {
@@ -161,8 +196,10 @@ impl Router {
                     }
                     None => return,
                 },
-                Some(file) = found.recv() => self.found(file),
-                Some(source) = gone.recv() => self.gone(source),
+                Some(file) = queues.found.recv() => self.found(file),
+                Some(news) = queues.declared.recv() => self.declared_news(news),
+                Some((source, record)) = queues.gone.recv() => self.gone(source, record),
+                _ = look.tick() => self.look_at_left(),
             }
         }
     }
@@ -171,112 +208,180 @@ impl Router {
         super::put(&self.routes.inboxes, worker_of(source, self.workers), input);
     }
 
-    fn seen(&mut self, container: &Container, opened: Vec<(String, std::fs::File)>) {
+    fn seen(&mut self, container: &Container, mut opened: Vec<(String, File)>) {
         let ended = container.state == State::Exited;
-        let ended_before = self.seen.insert(container.id.clone(), ended);
-        self.seen_with_files(container, ended_before);
-        if let Some(followed) = self.followed.get_mut(&container.id) {
-            let source = followed.source;
-            let changed = followed.ended != ended && !followed.removed;
-            followed.ended = ended;
-            if !opened.is_empty() {
-                self.put(source, Input::Opened(source, opened));
-            }
-            if changed {
-                self.put(source, Input::Ended(source, ended));
-            }
-            return;
-        }
-        let target = match self.target_of(container) {
-            Ok(target) => target,
-            Err(reason) => {
-                self.routes.registry.set_reason(&container.id, Some(reason));
-                return;
+        let (declared, ended_before) = match self.seen.get(&container.id) {
+            Some(seen) => (seen.declared.clone(), Some(seen.ended)),
+            None => {
+                let declared = Arc::new(self.read_declarations(container));
+                self.books.shown().declares(&container.id, Some(declared.clone()));
+                (declared, None)
             }
         };
-        let Some(log_path) = &container.log_path else { return };
+        let seen = SeenContainer { ended, declared: declared.clone() };
+        self.seen.insert(container.id.clone(), seen);
+        let has_changed = ended_before.is_some_and(|before| before != ended);
+        let followed = self.books.of_container(&container.id);
+        for source in &followed {
+            let Some(entry) = self.books.get(*source) else { continue };
+            if entry.removed {
+                continue;
+            }
+            if entry.kind == Kind::Stdout && !opened.is_empty() {
+                let files = copies(&mut opened, followed.len());
+                self.put(*source, Input::Opened(*source, files));
+            }
+            if has_changed {
+                self.put(*source, Input::Ended(*source, ended));
+            }
+        }
+        let reason = match self.refusal(container, &declared) {
+            Some(reason) => Some(reason),
+            None => {
+                let reason = self.seen_stdout(container, &declared, &mut opened, ended);
+                self.seen_files(container, &declared, ended_before);
+                reason
+            }
+        };
+        self.routes.registry.set_reason(&container.id, reason);
+    }
+
+    fn read_declarations(&self, container: &Container) -> Declared {
+        let declared = declare::declared(container, &self.language);
+        for problem in declared.problems.iter().take(PROBLEMS_LOGGED_MAX) {
+            match problem.kind {
+                ProblemKind::Mistake => tracing::warn!(container = container.name, "{problem}"),
+                ProblemKind::Overridden | ProblemKind::Neighbour => {
+                    tracing::info!(container = container.name, "{problem}");
+                }
+            }
+        }
+        declared
+    }
+
+    /// Why nothing at all is collected of a container.
+    fn refusal(&self, container: &Container, declared: &Declared) -> Option<String> {
+        if self.routes.own_container_id.as_deref() == Some(container.id.as_str()) {
+            return Some("it is the agent's own container".to_owned());
+        }
+        declared.opted_out.then(|| "it opted out (sluice.collect=false)".to_owned())
+    }
+
+    /// Follows a container's output under each name that it declares, or says why it does not.
+    fn seen_stdout(
+        &mut self,
+        container: &Container,
+        declared: &Declared,
+        opened: &mut Vec<(String, File)>,
+        ended: bool,
+    ) -> Option<String> {
+        let logs: Vec<Option<&Declaration>> =
+            declared.logs.iter().filter(|log| log.source == LogSource::Stdout).map(Some).collect();
+        let logs = match (logs.is_empty(), self.stdout) {
+            (true, StdoutPolicy::Declared) => {
+                let has_files = !declared.logs.is_empty();
+                return (!has_files)
+                    .then(|| "it declares no log, and collect.stdout is `declared`".to_owned());
+            }
+            (true, StdoutPolicy::All) => vec![None],
+            (false, _) => logs,
+        };
+        let Some(log_path) = container.log_path.clone() else { return None };
         let (Some(directory), Some(current)) = (log_path.parent(), log_path.file_name()) else {
-            return;
+            return None;
         };
-        if self.followed.len() + self.files.len() >= SOURCES_MAX {
-            let reason = format!("the limit of {SOURCES_MAX} followed containers is reached");
-            tracing::error!(container = container.name, "{reason}");
-            self.routes.registry.set_reason(&container.id, Some(reason));
-            return;
+        let current = current.to_string_lossy().into_owned();
+        let mut waiting: Vec<(SourceKey, Option<&Declaration>)> = Vec::new();
+        for (number, log) in logs.into_iter().enumerate() {
+            let key = match log {
+                Some(log) if number > 0 => SourceKey::docker_named(&container.id, &log.name),
+                _ => SourceKey::docker(&container.id),
+            };
+            if self.books.by_key(&key).is_none() {
+                waiting.push((key, log));
+            }
         }
-        self.routes.registry.set_reason(&container.id, None);
-        let key = SourceKey::docker(&container.id);
-        let source = self.token(&key);
-        let follow = Follow {
-            source,
-            key: key.clone(),
-            directory: directory.to_owned().into(),
-            current: current.to_string_lossy().into_owned(),
-            format: Format::Docker,
-            path: host_path(&self.host_prefix, log_path),
-            origin: self.origin(container),
-            target: target.clone(),
-            opened,
-            record: self.stored.remove(&key),
-            start: self.start_of(container),
-            ended,
-        };
-        let (directory, current) = (directory.to_owned(), follow.current.clone());
-        self.put(source, Input::Follow(Box::new(follow)));
-        self.routes.watcher.follow(source, directory, current);
-        let followed = Followed { source, ended, removed: false };
-        self.followed.insert(container.id.clone(), followed);
-        self.lock_targets().insert(container.id.clone(), target.rules().target.clone());
+        let many = waiting.len();
+        for (key, log) in waiting {
+            if self.books.len() >= SOURCES_MAX {
+                return Some(too_many(container));
+            }
+            let target = match self.target_of(container, log) {
+                Ok(target) => target,
+                Err(reason) => return Some(reason),
+            };
+            let source = self.token(key.as_str());
+            let begin = crate::read::Begin {
+                delivered: self.delivered(container, log.map_or("", |log| &log.name), directory),
+                ..self.start_of(container).into()
+            };
+            let follow = Follow {
+                source,
+                key: key.clone(),
+                directory: directory.to_owned().into(),
+                current: current.clone(),
+                format: Format::Docker,
+                path: host_path(&self.host_prefix, &log_path),
+                origin: self.origin(container, log),
+                target: target.clone(),
+                opened: copies(opened, many),
+                record: self.stored.remove(&key),
+                begin,
+                ended,
+            };
+            self.put(source, Input::Follow(Box::new(follow)));
+            self.routes.watcher.follow(source, directory.to_owned(), current.clone());
+            self.books.add(
+                source,
+                Followed::new(key, &container.id, Kind::Stdout),
+                Row {
+                    container_id: container.id.clone(),
+                    log: log.map(|log| log.name.clone()),
+                    target: target.rules().target.clone(),
+                    path: None,
+                },
+            );
+        }
+        None
     }
 
-    /// The target of a container's stdout, or why there is none.
-    fn target_of(&self, container: &Container) -> Result<Arc<Target>, String> {
-        if self.stdout == StdoutPolicy::Declared
-            && declare::stdout(container) == Stdout::Undeclared
-            && !self.is_own(container)
-        {
-            return Err("it declares no log, and collect.stdout is `declared`".to_owned());
-        }
-        self.target_of_files(container)
-    }
-
-    fn is_own(&self, container: &Container) -> bool {
-        self.routes.own_container_id.as_deref() == Some(container.id.as_str())
-    }
-
-    /// The target of whatever a container writes, or why there is none.
-    fn target_of_files(&self, container: &Container) -> Result<Arc<Target>, String> {
-        if self.is_own(container) {
-            return Err("it is the agent's own container".to_owned());
-        }
-        let wanted = match declare::stdout(container) {
-            Stdout::OptedOut => return Err("it opted out (sluice.collect=false)".to_owned()),
-            Stdout::Undeclared => self.target.clone(),
-            Stdout::Declared(name) => name,
-        };
-        let (name, renamed) = sanitise(&wanted);
+    /// The target and the rules of a log, declared or not.
+    fn target_of(
+        &self,
+        container: &Container,
+        log: Option<&Declaration>,
+    ) -> Result<Arc<Target>, String> {
+        let wanted = log.map_or(&self.target, |log| log.target.as_ref().unwrap_or(&log.name));
+        let (name, renamed) = sanitise(wanted);
         if let Some(renamed) = renamed {
             tracing::warn!(container = container.name, "{renamed}");
         }
-        let rules = Rules { target: name, ..self.rules.clone() };
+        let mut rules = Rules { target: name, ..self.rules.clone() };
+        if let Some(log) = log {
+            rules.fields = log.fields.clone();
+            rules.join.clone_from(&log.join);
+        }
         // The zone was tried at the start.
         Target::new(rules).map(Arc::new).map_err(|error| error.to_string())
     }
 
-    fn origin(&self, container: &Container) -> Origin {
+    fn origin(&self, container: &Container, log: Option<&Declaration>) -> Origin {
         let chosen = |name: &str| self.labels.iter().any(|pattern| matches(pattern, name));
+        let mut labels: BTreeMap<String, String> = container
+            .labels
+            .iter()
+            .filter(|(name, _)| chosen(name))
+            .map(|(name, value)| (name.replace('.', "_"), value.clone()))
+            .collect();
+        let tags = log.map(|log| log.tags.clone()).unwrap_or_default();
+        labels.extend(tags.clone());
         Origin {
             container_id: container.id.clone(),
             container_name: container.name.clone(),
             image: container.image.clone(),
-            labels: container
-                .labels
-                .iter()
-                .filter(|(name, _)| chosen(name))
-                .map(|(name, value)| (name.replace('.', "_"), value.clone()))
-                .collect(),
+            labels,
             node: self.node.clone(),
-            extra: std::collections::BTreeMap::new(),
+            extra: tags,
         }
     }
 
@@ -292,63 +397,103 @@ impl Router {
         }
     }
 
-    /// A new token that carries its worker: the same one for the same key.
-    fn token(&mut self, key: &SourceKey) -> SourceToken {
+    /// What another agent has read of a log already: offsets by inode.
+    fn delivered(&self, container: &Container, log: &str, directory: &Path) -> Arc<[(u64, u64)]> {
+        let directory = host_path(&self.host_prefix, directory);
+        let delivered = self.import.delivered(&container.id, log, Path::new(&directory));
+        if !delivered.is_empty() {
+            tracing::info!(
+                container = container.name,
+                log,
+                files = delivered.len(),
+                "goes on where another agent has stopped"
+            );
+        }
+        delivered
+    }
+
+    /// A new token that carries its worker: the same one for all of one family.
+    fn token(&mut self, family: &str) -> SourceToken {
         let workers = self.workers as u32;
-        let worker = xxhash_rust::xxh3::xxh3_64(key.as_str().as_bytes()) as u32 % workers;
+        let worker = xxhash_rust::xxh3::xxh3_64(family.as_bytes()) as u32 % workers;
         self.next_token += 1;
         SourceToken(self.next_token * workers + worker)
     }
 
     fn removed(&mut self, id: &str) {
         self.seen.remove(id);
-        self.removed_with_files(id);
-        let Some(followed) = self.followed.get_mut(id) else { return };
-        followed.removed = true;
-        let source = followed.source;
-        self.put(source, Input::Removed(source));
+        self.books.shown().declares(id, None);
+        self.routes.asker.forget(id);
+        for source in self.books.of_container(id) {
+            let Some(followed) = self.books.get_mut(source) else { continue };
+            followed.removed = true;
+            if matches!(followed.key.parts().owner, Owner::Workload(_)) {
+                self.left.insert(source, tokio::time::Instant::now());
+                self.put(source, Input::Ended(source, true));
+            } else {
+                self.put(source, Input::Removed(source));
+            }
+        }
     }
 
-    fn gone(&mut self, source: SourceToken) {
+    fn gone(&mut self, source: SourceToken, record: Option<Box<SourceRecord>>) {
         self.routes.watcher.unfollow(source);
-        if let Some((id, path)) = self.files.remove(source) {
-            self.routes.registry.forget_file(&id, &path);
-            return;
+        self.left.remove(&source);
+        let Some(followed) = self.books.remove(source) else { return };
+        let Followed { key, container, kind, .. } = followed;
+        if let Some(path) = kind.path() {
+            self.routes.registry.forget_file(&container, path);
         }
-        let id = self.followed.iter().find(|(_, followed)| followed.source == source);
-        if let Some(id) = id.map(|(id, _)| id.clone()) {
-            self.followed.remove(&id);
-            self.lock_targets().remove(&id);
+        if let Kind::Declared { log, path, .. } = &kind {
+            self.routes.asker.released(&container, log, path);
+        }
+        if let Some(record) = record {
+            if let Some(family) = key.family() {
+                self.stored_families.entry(family.to_owned()).or_default().push(key.clone());
+            }
+            self.stored.insert(key, *record);
         }
     }
 
     /// Containers that the store knows and nobody else any more: they were removed while no agent
-    /// ran. What was not delivered of them is declared lost.
+    /// ran. What was not delivered of them is declared lost. Logs on volumes are kept for a while.
     async fn forget_vanished(&mut self) {
         if self.stored.is_empty() {
             return;
         }
+        let now_s = (Now::read().wall_ns / 1_000_000_000).max(0) as u64;
         let mut puts = Vec::new();
         let mut still_there = HashMap::new();
-        for (source, record) in std::mem::take(&mut self.stored) {
-            // Known, and not collected now: its positions stay, should it be collected again.
-            let (id, path) = source.parts();
-            if self.routes.registry.find(id).is_some() {
+        for (source, mut record) in std::mem::take(&mut self.stored) {
+            let parts = source.parts();
+            let is_there = match parts.owner {
+                // Known, and not collected now: its positions stay, should it be collected again.
+                Owner::Container(id) => self.routes.registry.exactly(id).is_some(),
+                Owner::Workload(_) if record.left_s == 0 => {
+                    record.left_s = now_s;
+                    puts.extend(record.to_bytes().ok().map(|bytes| (source.clone(), Some(bytes))));
+                    true
+                }
+                Owner::Workload(_) => now_s.saturating_sub(record.left_s) < LEFT_KEPT_S,
+            };
+            if is_there {
                 still_there.insert(source, record);
                 continue;
             }
             if !record.complete {
                 let last = record.files.last();
                 let from = last.map_or(0, |file| file.frontier);
+                let (Owner::Container(owner) | Owner::Workload(owner)) = parts.owner;
                 let container = if record.container_name.is_empty() {
-                    id.to_owned()
+                    owner.to_owned()
                 } else {
                     record.container_name
                 };
+                let file = parts.path.map_or_else(|| format!("{owner}-json.log"), str::to_owned);
                 let loss = Loss {
                     source: source.clone(),
                     container,
-                    file: path.map_or_else(|| format!("{id}-json.log"), str::to_owned),
+                    file,
                     reason: LossReason::RemovedWhileAway,
                     from,
                     to: None,
@@ -367,10 +512,24 @@ impl Router {
             tokio::time::sleep(COMMIT_RETRY).await;
         }
     }
+}
 
-    fn lock_targets(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+/// A month: what is on a volume may be taken up again by a workload that was away.
+const LEFT_KEPT_S: u64 = 30 * 86_400;
+
+fn too_many(container: &Container) -> String {
+    let reason = format!("the limit of {SOURCES_MAX} followed logs is reached");
+    tracing::error!(container = container.name, "{reason}");
+    reason
+}
+
+/// The open files for one of several logs of the same bytes; the last one takes them.
+fn copies(opened: &mut Vec<(String, File)>, wanted: usize) -> Vec<(String, File)> {
+    if wanted <= 1 {
+        return std::mem::take(opened);
     }
+    let copy = |(name, file): &(String, File)| Some((name.clone(), file.try_clone().ok()?));
+    opened.iter().filter_map(copy).collect()
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use std::time::Instant;
 use crossbeam_channel::bounded;
 
 use super::Inboxes;
-use super::router::Router;
+use super::router::{Router, Row};
 use crate::config::{Config, Output};
-use crate::core::source_parts;
+use crate::core::{SourceToken, key_parts};
 use crate::discover::{Discovery, Listed};
 use crate::observe::{
     ContainerView, FileView, MountView, OutputView, PausedTarget, PositionView, SNAPSHOT_TIMEOUT,
@@ -20,7 +20,7 @@ use crate::watch::{Standing, Watcher};
 use crate::worker::{Input, Position};
 
 /// Bytes read of each source when it was last asked, so that a rate can be told.
-type Rates = Arc<Mutex<HashMap<String, (Instant, u64, u64)>>>;
+pub(super) type Rates = Arc<Mutex<HashMap<String, (Instant, u64, u64)>>>;
 
 pub(super) fn snapshot(
     node: String,
@@ -35,11 +35,11 @@ pub(super) fn snapshot(
         Output::Console => "console",
         Output::Elasticsearch(_) => "elasticsearch",
     };
-    let (targets, inboxes) = (router.targets(), inboxes.clone());
+    let (shown, inboxes) = (router.shown(), inboxes.clone());
     let (discovery, ship, watcher) = (discovery.clone(), ship.clone(), watcher.clone());
     let rates = Rates::default();
     Arc::new(move || {
-        let (node, targets, inboxes) = (node.clone(), targets.clone(), inboxes.clone());
+        let (node, shown, inboxes) = (node.clone(), shown.clone(), inboxes.clone());
         let (discovery, ship, rates) = (discovery.clone(), ship.clone(), rates.clone());
         let watcher = watcher.clone();
         Box::pin(async move {
@@ -47,9 +47,10 @@ pub(super) fn snapshot(
             // With 10 000 containers it is some milliseconds of work, too much for a thread of the
             // runtime.
             let views = move || {
+                let rows = shown.rows();
                 let positions = positions(&inboxes, &rates, &watcher);
-                let targets = targets.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                (containers(&discovery.registry().list(), &targets, &positions), positions)
+                let containers = containers(&discovery.registry().list(), &rows, &positions);
+                (containers, positions.into_iter().map(|(_, position)| position).collect())
             };
             let views = tokio::task::spawn_blocking(views).await;
             let (containers, positions) = views.unwrap_or_default();
@@ -88,7 +89,11 @@ fn mounts(watcher: &Watcher) -> Vec<MountView> {
     watcher.standings().into_iter().map(view).collect()
 }
 
-fn positions(inboxes: &Inboxes, rates: &Rates, watcher: &Watcher) -> Vec<PositionView> {
+pub(super) fn positions(
+    inboxes: &Inboxes,
+    rates: &Rates,
+    watcher: &Watcher,
+) -> Vec<(SourceToken, PositionView)> {
     let Some(inboxes) = inboxes.get() else { return Vec::new() };
     let (reply, replies) = bounded(inboxes.len());
     for inbox in inboxes {
@@ -106,10 +111,10 @@ fn positions(inboxes: &Inboxes, rates: &Rates, watcher: &Watcher) -> Vec<Positio
     rates.retain(|source, _| known.contains(source.as_str()));
     let view = |position: Position| {
         let rung = watcher.rung(position.token).map(|rung| rung.as_str().to_owned());
-        PositionView { rung, ..view(position, &mut rates, now) }
+        (position.token, PositionView { rung, ..view(position, &mut rates, now) })
     };
     let mut views: Vec<_> = all.into_iter().map(view).collect();
-    views.sort_by(|a, b| a.source.cmp(&b.source));
+    views.sort_by(|(_, a), (_, b)| a.source.cmp(&b.source));
     views
 }
 
@@ -143,22 +148,32 @@ fn view(
 
 fn containers(
     listed: &[Listed],
-    targets: &HashMap<String, String>,
-    positions: &[PositionView],
+    rows: &HashMap<SourceToken, Row>,
+    positions: &[(SourceToken, PositionView)],
 ) -> Vec<ContainerView> {
     let mut by_container: HashMap<&str, Vec<&PositionView>> = HashMap::new();
-    for position in positions {
-        let (container, _) = source_parts(&position.source);
-        by_container.entry(container).or_default().push(position);
+    for (token, position) in positions {
+        if let Some(row) = rows.get(token) {
+            by_container.entry(&row.container_id).or_default().push(position);
+        }
+    }
+    // A container's output comes before its files.
+    let mut targets: HashMap<&str, &Row> = HashMap::new();
+    for row in rows.values() {
+        let target = targets.entry(&row.container_id).or_insert(row);
+        let rank = |row: &Row| (row.path.clone(), row.log.clone());
+        if rank(row) < rank(target) {
+            *target = row;
+        }
     }
     let of = |container: &Listed| {
-        let target = targets.get(&container.id).cloned();
+        let target = targets.get(container.id.as_str()).map(|row| row.target.clone());
         let own = by_container.get(container.id.as_str()).map_or(&[][..], Vec::as_slice);
         let collected = target.is_some() && container.reason.is_none();
         let waits = (!collected && container.reason.is_none())
             .then(|| "it has not been started yet".to_owned());
         // Its files may lie elsewhere; what is shown is of its stdout.
-        let stdout = own.iter().find(|position| source_parts(&position.source).1.is_none());
+        let stdout = own.iter().find(|position| key_parts(&position.source).path.is_none());
         ContainerView {
             id: container.id.clone(),
             name: container.name.clone(),

@@ -1,6 +1,6 @@
 //! takes: receipts, journal entries
 //! gives: frontiers
-//! owns:  ledger, store
+//! owns:  ledger, store; what other agents have kept of positions
 //! never: moves a position over a gap
 //!
 //! Invariants:
@@ -10,6 +10,7 @@
 //! * Ids at or beyond `reserved` have never been sent under this state.
 
 mod committer;
+mod import;
 mod journal;
 mod ledger;
 mod lock;
@@ -18,6 +19,7 @@ mod record;
 mod store;
 
 pub use committer::{Commit, Committer, CommitterCounters};
+pub use import::{Import, ImportError, ImportedPosition};
 pub use journal::{Entry, Journal};
 pub use ledger::Ledger;
 pub use lock::{LockError, StateLock};

@@ -21,6 +21,12 @@ pub struct SourceRecord {
     pub complete: bool,
     /// First lines that more than one file of this source began with.
     pub lineages: Vec<Lineage>,
+    /// Files that got a name which is none of this source's. Whoever meets them under that name
+    /// goes on where this one stopped.
+    pub strayed: Vec<FileRecord>,
+    /// Since when nobody has the log any more, in seconds since the Unix epoch; 0 while somebody
+    /// has. Only what is on a volume is kept beyond that.
+    pub left_s: u64,
 }
 
 /// How many files of a source began with the same first line.

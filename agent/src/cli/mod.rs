@@ -3,6 +3,7 @@
 mod check;
 mod doctor;
 mod exit;
+mod import;
 mod print;
 mod run;
 mod show;
@@ -12,6 +13,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sluice::agent::{FILEBEAT_REGISTRY, FLUENTD_POSITIONS};
 use sluice::config::{self, Config, OutputKind, Overrides, Surroundings};
 
 pub(crate) use exit::{ExitError, report_panics};
@@ -56,6 +58,29 @@ pub(crate) enum Verb {
     Version(Question),
     /// List the containers that the running agent knows, and what becomes of their logs
     Containers(Question),
+    /// Say what becomes of one container's logs, and why
+    Explain {
+        /// Its name, its id, or the beginning of that
+        container: String,
+        #[command(flatten)]
+        question: Question,
+    },
+    /// Show what the first run takes over of log-pilot's positions; `sluice run` does it by itself
+    Import {
+        /// Show it and change nothing
+        #[arg(long, required = true)]
+        dry_run: bool,
+        /// Directory of fluentd's positions
+        #[arg(long, value_name = "DIRECTORY", default_value = FLUENTD_POSITIONS)]
+        positions: PathBuf,
+        /// Filebeat's registry
+        #[arg(long, value_name = "FILE", default_value = FILEBEAT_REGISTRY)]
+        registry: PathBuf,
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Watch the containers of the running agent: rate, lag, target
     Top(Question),
     /// List how far each log is read and acknowledged
@@ -126,6 +151,10 @@ pub(crate) fn execute(verb: &Verb) -> Result<(), ExitError> {
         Verb::Doctor { settings, form } => doctor::doctor(&settings.load()?, *form),
         Verb::Version(question) => show::version(question),
         Verb::Containers(question) => show::containers(question),
+        Verb::Explain { container, question } => show::explain(question, container),
+        Verb::Import { dry_run: _, positions, registry, settings, form } => {
+            import::import(&settings.load()?, positions, registry, *form)
+        }
         Verb::Top(question) => top::top(question),
         Verb::Positions(question) => show::positions(question),
     }
@@ -181,6 +210,15 @@ mod tests {
         assert!(question.form.json);
         assert_eq!(question.state_dir().ok(), Some("/s".into()));
         assert!(matches!(parsed("sluice doctor --json"), Ok(Verb::Doctor { .. })));
+        let Ok(Verb::Explain { container, .. }) = parsed("sluice explain web --json") else {
+            panic!("it is right");
+        };
+        assert_eq!(container, "web");
+        let Ok(Verb::Import { registry, .. }) = parsed("sluice import --dry-run --registry /r")
+        else {
+            panic!("it is right");
+        };
+        assert_eq!(registry, PathBuf::from("/r"));
         assert!(matches!(parsed("sluice top"), Ok(Verb::Top(_))));
         assert!(matches!(parsed("sluice positions"), Ok(Verb::Positions(_))));
     }
@@ -194,6 +232,7 @@ mod tests {
         check("sluice rum", Code::Usage);
         check("sluice run --hots a", Code::Usage);
         check("sluice run --output kafka", Code::Usage);
+        check("sluice import", Code::Usage);
         check("sluice --help", Code::Clean);
         check("sluice run --help", Code::Clean);
         check("sluice --version", Code::Clean);

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use sluice::observe::{
-    ContainerView, PositionView, VERSION, Version, containers_table, control, positions_table,
+    ContainerView, ExplainView, PositionView, VERSION, Version, containers_table, control,
+    explanation, positions_table,
 };
 
 use super::exit::Code;
@@ -30,6 +31,11 @@ pub(super) fn containers(question: &Question) -> Result<(), ExitError> {
 
 pub(super) fn positions(question: &Question) -> Result<(), ExitError> {
     show::<PositionView>(question, "/positions", positions_table)
+}
+
+pub(super) fn explain(question: &Question, container: &str) -> Result<(), ExitError> {
+    let view: ExplainView = fetch(&question.state_dir()?, &control::explain_page(container))?;
+    if question.form.json { print::json(&view) } else { print::text(&explanation(&view)) }
 }
 
 fn show<Row: DeserializeOwned + Serialize>(

@@ -5,13 +5,36 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a source that holds across restarts and is its key in the store:
-/// `docker:<container id>:stdout`, or `docker:<container id>:file:<path in the container>`.
+/// The name of a source that holds across restarts, and its key in the store.
 ///
-/// The first part says what kind of owner the second names, and the path stands last since it may
-/// hold anything.
+/// Parts stand between colons, and the path stands last since it may hold anything:
+///
+/// * `docker:<container id>:stdout`, and `docker:<container id>:stdout:<log name>` for each further
+///   name under which a container's output is collected;
+/// * `docker:<container id>:file:<path>`: a file that was found without a declaration;
+/// * `docker:<container id>:log:<log name>:<path>`: a declared file in the container's own layer;
+/// * `work:<workload>:log:<log name>:<path>`: a declared file on a volume, which outlives containers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SourceKey(pub Arc<str>);
+
+/// Whose a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Owner<'a> {
+    /// By its id.
+    Container(&'a str),
+    /// By [what outlives](crate::discover::Container::workload) its containers.
+    Workload(&'a str),
+}
+
+/// What a key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyParts<'a> {
+    pub owner: Owner<'a>,
+    /// The log's name, escaped, if it was declared.
+    pub log: Option<&'a str>,
+    /// The path in the container, if it is a file there.
+    pub path: Option<&'a str>,
+}
 
 impl SourceKey {
     /// The runtime log (stdout and stderr) of one Docker container.
@@ -19,14 +42,39 @@ impl SourceKey {
         Self(format!("docker:{container_id}:stdout").into())
     }
 
+    /// The same under a further name.
+    pub fn docker_named(container_id: &str, log: &str) -> Self {
+        Self(format!("docker:{container_id}:stdout:{}", escaped(log)).into())
+    }
+
     /// A file of one Docker container, by its path inside.
     pub fn docker_file(container_id: &str, path: &str) -> Self {
         Self(format!("docker:{container_id}:file:{path}").into())
     }
 
-    /// The container that it belongs to, and the path inside if it is a file there.
-    pub fn parts(&self) -> (&str, Option<&str>) {
-        source_parts(&self.0)
+    /// A declared file.
+    pub fn declared(owner: Owner<'_>, log: &str, path: &str) -> Self {
+        Self(format!("{}{path}", Self::family_of(owner, log)).into())
+    }
+
+    /// What the keys of all files of one declaration begin with.
+    pub fn family_of(owner: Owner<'_>, log: &str) -> String {
+        let log = escaped(log);
+        match owner {
+            Owner::Container(id) => format!("docker:{id}:log:{log}:"),
+            Owner::Workload(workload) => format!("work:{}:log:{log}:", escaped(workload)),
+        }
+    }
+
+    /// See [`Self::family_of`]; `None` for what is no declared file.
+    pub fn family(&self) -> Option<&str> {
+        let parts = key_parts(&self.0);
+        let path = parts.path.filter(|_| parts.log.is_some())?;
+        Some(&self.0[..self.0.len() - path.len()])
+    }
+
+    pub fn parts(&self) -> KeyParts<'_> {
+        key_parts(&self.0)
     }
 
     pub fn as_str(&self) -> &str {
@@ -35,11 +83,27 @@ impl SourceKey {
 }
 
 /// [`SourceKey::parts`] of a key as text.
-pub fn source_parts(key: &str) -> (&str, Option<&str>) {
-    let mut parts = key.splitn(4, ':').skip(1);
-    let owner = parts.next().unwrap_or_default();
-    let is_file = parts.next() == Some("file");
-    (owner, parts.next().filter(|_| is_file))
+pub fn key_parts(key: &str) -> KeyParts<'_> {
+    let mut parts = key.splitn(4, ':');
+    let (scheme, owner) = (parts.next(), parts.next().unwrap_or_default());
+    let owner = match scheme {
+        Some("work") => Owner::Workload(owner),
+        _ => Owner::Container(owner),
+    };
+    let (log, path) = match (parts.next(), parts.next()) {
+        (Some("stdout"), log) => (log, None),
+        (Some("file"), path) => (None, path),
+        (Some("log"), Some(rest)) => {
+            rest.split_once(':').map_or((None, None), |(log, path)| (Some(log), Some(path)))
+        }
+        _ => (None, None),
+    };
+    KeyParts { owner, log, path }
+}
+
+/// Without a colon.
+fn escaped(part: &str) -> String {
+    part.replace('%', "%25").replace(':', "%3A")
 }
 
 impl fmt::Display for SourceKey {
@@ -106,10 +170,26 @@ mod tests {
 
     #[test]
     fn keys_say_whose_and_what() {
-        assert_eq!(SourceKey::docker("c").parts(), ("c", None));
+        let check = |key: &SourceKey, text: &str, owner, log, path, family: Option<&str>| {
+            assert_eq!(key.as_str(), text);
+            assert_eq!(key.parts(), KeyParts { owner, log, path }, "{text}");
+            assert_eq!(key.family(), family, "{text}");
+        };
+        let c = Owner::Container("c");
+        check(&SourceKey::docker("c"), "docker:c:stdout", c, None, None, None);
+        let named = SourceKey::docker_named("c", "a:b");
+        check(&named, "docker:c:stdout:a%3Ab", c, Some("a%3Ab"), None, None);
+        let path = Some("/var/log/a:b.log");
         let file = SourceKey::docker_file("c", "/var/log/a:b.log");
-        assert_eq!(file.as_str(), "docker:c:file:/var/log/a:b.log");
-        assert_eq!(file.parts(), ("c", Some("/var/log/a:b.log")));
-        assert_eq!(SourceKey("odd".into()).parts(), ("", None));
+        check(&file, "docker:c:file:/var/log/a:b.log", c, None, path, None);
+        let log = SourceKey::declared(c, "x", "/var/log/a:b.log");
+        let family = Some("docker:c:log:x:");
+        check(&log, "docker:c:log:x:/var/log/a:b.log", c, Some("x"), path, family);
+        let workload = Owner::Workload("pod/web");
+        let log = SourceKey::declared(workload, "x", "/a");
+        let family = Some("work:pod/web:log:x:");
+        check(&log, "work:pod/web:log:x:/a", workload, Some("x"), Some("/a"), family);
+        let odd = SourceKey("odd".into());
+        check(&odd, "odd", Owner::Container(""), None, None, None);
     }
 }

@@ -10,7 +10,9 @@ mod reason;
 mod rules;
 
 pub use finding::{Finding, Verdict};
-pub use ids::{BatchId, Epoch, IdPrefix, SourceKey, SourceToken, Stream, source_parts};
+pub use ids::{
+    BatchId, Epoch, IdPrefix, KeyParts, Owner, SourceKey, SourceToken, Stream, key_parts,
+};
 pub use now::Now;
 pub use origin::Origin;
 pub use pattern::matches;

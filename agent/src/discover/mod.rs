@@ -70,6 +70,24 @@ pub struct Container {
     pub mounts: Vec<Mount>,
 }
 
+impl Container {
+    /// What outlives it: the pod and the name in it, the service of a compose project and the
+    /// number of the container, or its name.
+    pub fn workload(&self) -> String {
+        let label = |name: &str| self.labels.get(name).filter(|value| !value.is_empty());
+        let pod = label("io.kubernetes.pod.uid").zip(label("io.kubernetes.container.name"));
+        if let Some((pod, name)) = pod {
+            return format!("pod/{pod}/{name}");
+        }
+        let service = label("com.docker.compose.project").zip(label("com.docker.compose.service"));
+        if let Some((project, service)) = service {
+            let number = label("com.docker.compose.container-number").map_or("1", String::as_str);
+            return format!("compose/{project}/{service}/{number}");
+        }
+        format!("name/{}", self.name)
+    }
+}
+
 /// A part of the host's file system that a container has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mount {

@@ -1,7 +1,7 @@
 //! The control socket: HTTP and JSON over a Unix socket in the state directory, for the owner of
 //! the state directory only.
 //!
-//! `GET /containers`, `GET /positions`, `GET /mounts`, `GET /version`.
+//! `GET /containers`, `GET /positions`, `GET /mounts`, `GET /explain?container=`, `GET /version`.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::limited::Limited;
-use super::{Snapshot, SnapshotFn, Version, ask};
+use super::{ExplainFn, Snapshot, SnapshotFn, Version, ask};
 
 /// The socket's name in the state directory.
 pub const SOCKET: &str = "control.sock";
@@ -86,11 +86,17 @@ pub fn bind(state_dir: &Path) -> Result<ControlSocket, SocketError> {
     Ok(ControlSocket { listener, file: SocketFile(path) })
 }
 
+/// Whom the socket asks.
+pub struct Asked {
+    pub snapshot: SnapshotFn,
+    pub explain: ExplainFn,
+}
+
 impl ControlSocket {
     /// Serves until `stop` resolves.
     pub async fn serve(
         self,
-        snapshot: SnapshotFn,
+        asked: Asked,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let Self { listener, file: _file } = self;
@@ -98,7 +104,8 @@ impl ControlSocket {
             .route("/containers", get(containers))
             .route("/positions", get(positions))
             .route("/mounts", get(mounts))
-            .with_state(snapshot)
+            .with_state(asked.snapshot)
+            .route("/explain", get(explain).with_state(asked.explain))
             .route("/version", get(|| async { Json(Version::of_this_process()) }));
         let listener = Limited::new(listener, CONNECTIONS_MAX, ANSWERLESS_MAX);
         axum::serve(listener, routes).with_graceful_shutdown(stop).await
@@ -117,11 +124,36 @@ async fn mounts(State(snapshot): State<SnapshotFn>) -> Response {
     answer(&snapshot, |snapshot| Json(snapshot.mounts).into_response()).await
 }
 
+#[derive(serde::Deserialize)]
+struct Explained {
+    container: String,
+}
+
+async fn explain(State(explain): State<ExplainFn>, Query(wanted): Query<Explained>) -> Response {
+    match explain(wanted.container).await {
+        Some(view) => Json(view).into_response(),
+        None => (StatusCode::NOT_FOUND, "no container of that name, or several").into_response(),
+    }
+}
+
 async fn answer(snapshot: &SnapshotFn, part: impl FnOnce(Snapshot) -> Response) -> Response {
     match ask(snapshot).await {
         Some(snapshot) => part(snapshot),
         None => (StatusCode::SERVICE_UNAVAILABLE, "the workers do not answer").into_response(),
     }
+}
+
+/// The page that explains a container.
+pub fn explain_page(container: &str) -> String {
+    let mut page = "/explain?container=".to_owned();
+    for byte in container.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            page.push(byte.into());
+        } else {
+            page.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    page
 }
 
 /// Why the running agent could not be asked.
@@ -184,8 +216,16 @@ mod tests {
 
     use futures_util::FutureExt;
 
-    use super::super::{ContainerView, PositionView};
+    use super::super::{ContainerView, ExplainView, PositionView};
     use super::*;
+
+    fn asked() -> Asked {
+        let explain: ExplainFn = Arc::new(|wanted: String| {
+            let view = ExplainView { name: wanted.clone(), ..ExplainView::default() };
+            std::future::ready((wanted == "a&b=c d").then_some(view)).boxed()
+        });
+        Asked { snapshot: snapshot_fn(), explain }
+    }
 
     fn snapshot_fn() -> SnapshotFn {
         let snapshot = Snapshot {
@@ -204,7 +244,7 @@ mod tests {
         let mode = fs::metadata(&path).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let server = tokio::spawn(socket.serve(snapshot_fn(), stopped.map(drop)));
+        let server = tokio::spawn(socket.serve(asked(), stopped.map(drop)));
 
         let rows: Vec<ContainerView> =
             fetch(directory.path(), "/containers").await.expect("it answers");
@@ -214,6 +254,12 @@ mod tests {
         assert_eq!(rows[0].inode, 7);
         let version: Version = fetch(directory.path(), "/version").await.expect("it answers");
         assert_eq!(version, Version::of_this_process());
+        let page = explain_page("a&b=c d");
+        let view: ExplainView = fetch(directory.path(), &page).await.expect("it answers");
+        assert_eq!(view.name, "a&b=c d");
+        let page = explain_page("other");
+        let fault = fetch::<ExplainView>(directory.path(), &page).await.expect_err("none");
+        assert!(fault.to_string().contains("no container of that name"), "{fault}");
         let fault = fetch::<Version>(directory.path(), "/nothing").await.expect_err("no such page");
         assert!(fault.to_string().contains("404"), "{fault}");
 

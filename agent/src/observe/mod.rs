@@ -11,6 +11,7 @@
 //! * Connections are bounded in number and in time.
 
 pub mod control;
+mod explain;
 mod health;
 pub mod http;
 mod limited;
@@ -26,12 +27,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+pub use explain::{ExplainFn, ExplainView, LogFileView, LogView, explanation};
 pub use health::{Health, Heartbeat, Step};
 pub use snapshot::{
     ContainerView, FileView, MountView, OutputView, PausedTarget, PositionView, Snapshot, VERSION,
     Version,
 };
-pub use table::{bytes, containers_table, positions_table};
+pub use table::{aligned, bytes, containers_table, positions_table};
 
 /// Asks the agent for its present state. What it costs is paid by the asking task; the workers
 /// only copy figures that they have.

@@ -83,7 +83,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// Columns as wide as their widest cell, two blanks between; those in `right` end together.
-fn aligned<const N: usize>(
+pub fn aligned<const N: usize>(
     head: [&str; N],
     body: impl Iterator<Item = [String; N]>,
     right: &[usize],
@@ -114,7 +114,7 @@ fn aligned<const N: usize>(
 }
 
 /// A tenant's name must not steer the terminal of whoever looks.
-fn printable(cell: String) -> String {
+pub(super) fn printable(cell: String) -> String {
     if !cell.contains(char::is_control) {
         return cell;
     }

@@ -30,7 +30,7 @@ pub struct KnownFile<Handle> {
 pub struct Seen<Handle> {
     pub name: String,
     /// 0 for the file that is written, rising with age.
-    pub rank: u32,
+    pub rank: u64,
     pub is_archive: bool,
     pub id: FileId,
     pub content: Content<Handle>,
@@ -127,7 +127,7 @@ pub fn conclude<Handle>(
     let on_disk = present.iter().map(|seen| seen.id).collect();
     // An archive beside the plain file of its name is still being made of it, or was left half by
     // a crash of the runtime: it counts once the plain one has gone.
-    let plain: HashSet<u32> =
+    let plain: HashSet<u64> =
         present.iter().filter(|seen| !seen.is_archive).map(|seen| seen.rank).collect();
     present.retain(|seen| !seen.is_archive || !plain.contains(&seen.rank));
     let all_is_had = present.iter().all(is_to_be_had);
@@ -151,7 +151,7 @@ fn is_to_be_had<Handle>(seen: &Seen<Handle>) -> bool {
 
 impl<Handle> Seen<Handle> {
     /// Sorts oldest first.
-    fn age(&self) -> (std::cmp::Reverse<u32>, bool) {
+    fn age(&self) -> (std::cmp::Reverse<u64>, bool) {
         (std::cmp::Reverse(self.rank), self.is_archive)
     }
 

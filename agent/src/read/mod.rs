@@ -17,6 +17,7 @@ mod file;
 mod first_line;
 mod lineup;
 mod local;
+mod names;
 mod pool;
 mod probe;
 mod scan;
@@ -31,9 +32,10 @@ pub use lineup::{
     Content, Found, FoundKind, KnownFile, Look, Opened, Patience, Seen, Vanished, conclude,
 };
 pub use local::{Cold, LocalFiles, ReadSettings, Wake};
+pub use names::{file_rank, logs_among};
 pub use pool::Pool;
 pub use probe::probe;
-pub use scan::{ScanFailure, ScanJob, ScanResult, StartAt, file_rank, scan};
+pub use scan::{Begin, ScanFailure, ScanJob, ScanResult, StartAt, scan};
 
 use std::io;
 

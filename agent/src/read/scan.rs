@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::Dir;
 
@@ -13,6 +14,7 @@ use super::archive::Archive;
 use super::file::{FileId, OpenFile, Shared, id_of};
 use super::first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
 use super::lineup::{Content, KnownFile, Look, Opened, Patience, Seen, Vanished, conclude};
+use super::names::file_rank;
 use super::start::start_offset;
 use crate::core::SourceToken;
 use crate::core::limits::FILES_PER_SOURCE_MAX;
@@ -30,8 +32,7 @@ pub struct ScanJob<Handle> {
     pub opened: Vec<(String, File)>,
     /// What earlier looks opened that came to no end; oldest look first.
     pub held: Vec<Seen<Handle>>,
-    /// Where reading of a new file begins.
-    pub start: StartAt,
+    pub begin: Begin,
     pub patience: Patience,
 }
 
@@ -44,6 +45,51 @@ pub enum StartAt {
     End,
     /// At the first record that is not older, in nanoseconds since the Unix epoch.
     Since(i64),
+    /// At the beginning of the line that reaches beyond this offset, or at the end.
+    Offset(u64),
+}
+
+/// Where reading of new files begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// In the file that is written.
+    pub current: StartAt,
+    /// In those that are older.
+    pub rotated: StartAt,
+    /// What another agent has read already: offsets by inode. If there are any, they outdo the
+    /// rest: what is older than such a file was read too, and what is younger was not.
+    pub delivered: Arc<[(u64, u64)]>,
+    /// Files that were made since, in nanoseconds since the Unix epoch, are read from their head.
+    pub fresh_ns: Option<i64>,
+}
+
+impl From<StartAt> for Begin {
+    fn from(start: StartAt) -> Self {
+        Self { current: start, rotated: start, ..Self::default() }
+    }
+}
+
+impl Begin {
+    /// For a file of this rank. `known` is the rank of the oldest that was delivered.
+    fn of(&self, seen: &Seen<Shared>, known: Option<u64>) -> StartAt {
+        let offset = self.delivered.iter().find(|(inode, _)| *inode == seen.id.inode);
+        match (offset, known) {
+            (Some((_, offset)), _) => StartAt::Offset(*offset),
+            (None, Some(known)) if seen.rank > known => StartAt::End,
+            (None, Some(_)) => StartAt::Head,
+            (None, None) if self.fresh_ns.is_some_and(|fresh| seen.id.birth_ns >= fresh) => {
+                StartAt::Head
+            }
+            (None, None) if seen.rank == 0 => self.current,
+            (None, None) => self.rotated,
+        }
+    }
+
+    fn rank_delivered(&self, present: &[Seen<Shared>]) -> Option<u64> {
+        let is_known =
+            |seen: &&Seen<Shared>| self.delivered.iter().any(|(inode, _)| *inode == seen.id.inode);
+        present.iter().filter(is_known).map(|seen| seen.rank).max()
+    }
 }
 
 /// What was found.
@@ -62,19 +108,6 @@ pub struct ScanFailure<Handle> {
     pub held: Vec<Seen<Handle>>,
 }
 
-/// Age rank of a name among the files of one log: 0 for the current file, `n` for `.n` and
-/// `.n.gz`; `None` for other names.
-pub fn file_rank(name: &str, current: &str) -> Option<u32> {
-    let rest = name.strip_prefix(current)?;
-    if rest.is_empty() {
-        return Some(0);
-    }
-    let number = rest.strip_prefix('.')?;
-    let number = number.strip_suffix(".gz").unwrap_or(number);
-    let rank = number.parse::<u32>().ok()?;
-    (rank > 0 && !number.starts_with('+')).then_some(rank)
-}
-
 /// Does the job. Blocks.
 pub fn scan(job: ScanJob<Shared>) -> ScanResult<Shared> {
     let source = job.source;
@@ -86,7 +119,7 @@ pub fn scan(job: ScanJob<Shared>) -> ScanResult<Shared> {
 const LISTINGS_MAX: usize = 32;
 
 fn look(job: ScanJob<Shared>) -> Result<Look<Shared>, ScanFailure<Shared>> {
-    let ScanJob { directory, current, mut known, opened, held, start, patience, .. } = job;
+    let ScanJob { directory, current, mut known, opened, held, begin, patience, .. } = job;
     let by_id: HashSet<FileId> = known
         .iter()
         .filter(|file| !file.needs_proof)
@@ -98,9 +131,9 @@ fn look(job: ScanJob<Shared>) -> Result<Look<Shared>, ScanFailure<Shared>> {
         files.open.push(Open { seen, listing: None });
     }
     for (name, file) in opened {
-        if let Some(rank) = file_rank(&name, &files.current) {
-            files.take(name, rank, OpenFile::from_file(file), None);
-        }
+        // Whoever opened it says that it belongs here, whatever it is called by now.
+        let rank = file_rank(&name, &files.current).unwrap_or(u64::MAX);
+        files.take(name, rank, OpenFile::from_file(file), None);
     }
     let (listings, stands_still) = match files.listings() {
         Ok(listings) => listings,
@@ -112,7 +145,9 @@ fn look(job: ScanJob<Shared>) -> Result<Look<Shared>, ScanFailure<Shared>> {
     let last = listings.last().cloned().unwrap_or_default();
     let mut present: Vec<Seen<Shared>> = last.iter().map(|entry| files.present(entry)).collect();
     let mut vanished = files.vanished(&listings);
+    let delivered = begin.rank_delivered(&present);
     for seen in present.iter_mut().chain(vanished.iter_mut().map(|gone| &mut gone.seen)) {
+        let start = begin.of(seen, delivered);
         look_inside(seen, start);
     }
     let on_disk: HashSet<FileId> = last.iter().map(|entry| entry.id).collect();
@@ -128,7 +163,7 @@ fn look(job: ScanJob<Shared>) -> Result<Look<Shared>, ScanFailure<Shared>> {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     name: String,
-    rank: u32,
+    rank: u64,
     id: FileId,
 }
 
@@ -188,7 +223,7 @@ impl Files {
         &mut self,
         directory: &OwnedFd,
         name: &str,
-        rank: u32,
+        rank: u64,
         number: usize,
     ) -> io::Result<Option<FileId>> {
         let id = match id_of(directory, name) {
@@ -224,7 +259,7 @@ impl Files {
     fn take(
         &mut self,
         name: String,
-        rank: u32,
+        rank: u64,
         file: io::Result<OpenFile>,
         listing: Option<usize>,
     ) -> Option<FileId> {
@@ -322,20 +357,6 @@ mod tests {
     use super::*;
     use crate::read::{Found, FoundKind};
 
-    #[test]
-    fn names_have_ranks() {
-        let check =
-            |name: &str, expect| assert_eq!(file_rank(name, "c-json.log"), expect, "{name}");
-        check("c-json.log", Some(0));
-        check("c-json.log.1", Some(1));
-        check("c-json.log.12.gz", Some(12));
-        check("c-json.log.0", None);
-        check("c-json.log.+1", None);
-        check("c-json.log.gz", None);
-        check("c-json.log.1.tmp", None);
-        check("hostconfig.json", None);
-    }
-
     const CURRENT: &str = "c-json.log";
 
     fn job(directory: &Path, known: Vec<KnownFile<Shared>>) -> ScanJob<Shared> {
@@ -346,7 +367,7 @@ mod tests {
             known,
             opened: Vec::new(),
             held: Vec::new(),
-            start: StartAt::Head,
+            begin: Begin::default(),
             patience: Patience::default(),
         }
     }

@@ -16,6 +16,9 @@ pub(super) fn start_offset(file: &OpenFile, start: StartAt) -> io::Result<u64> {
         // What was compressed was complete before anyone asked for what is new.
         (StartAt::End, Some(_)) => Ok(u64::MAX >> 1),
         (StartAt::End, None) => line_start_before(file, size),
+        // Its offsets are those of the inflated bytes in any case.
+        (StartAt::Offset(offset), Some(_)) => Ok(offset),
+        (StartAt::Offset(offset), None) => line_start_before(file, offset.min(size)),
         (StartAt::Since(wall_ns), None) => first_since(file, size, wall_ns),
     }
 }

@@ -2,9 +2,17 @@
 
 use super::Output;
 use super::step::Worker;
-use crate::checkpoint::Commit;
+use crate::checkpoint::{Commit, SourceRecord};
 use crate::core::SourceToken;
 use crate::read::Files;
+
+/// Serialising plain data into memory does not fail.
+pub(super) fn encoded(record: &SourceRecord) -> Vec<u8> {
+    match record.to_bytes() {
+        Ok(bytes) => bytes,
+        Err(error) => panic!("cannot encode the record of {}: {error}", record.container_name),
+    }
+}
 
 impl<F: Files> Worker<F> {
     /// Something of the source must be on disk before what is encoded from now on is sent.
@@ -15,7 +23,7 @@ impl<F: Files> Worker<F> {
 
     /// Starts a commit if one is due and none is under way.
     pub(super) fn commit_if_due(&mut self, outputs: &mut Vec<Output>) {
-        if self.committing.is_some() || self.dirty.is_empty() && self.deleted.is_empty() {
+        if self.committing.is_some() || self.dirty.is_empty() && self.departed.is_empty() {
             return;
         }
         let awaited = self.wanted > self.durable;
@@ -24,18 +32,12 @@ impl<F: Files> Worker<F> {
         if !awaited && !due {
             return;
         }
-        let mut puts = Vec::with_capacity(self.dirty.len() + self.deleted.len());
-        for key in self.deleted.drain(..) {
-            puts.push((key, None));
-        }
+        let mut puts = Vec::with_capacity(self.dirty.len() + self.departed.len());
+        puts.append(&mut self.departed);
         for token in std::mem::take(&mut self.dirty) {
             let Some(source) = self.sources.get_mut(&token) else { continue };
             source.dirty = false;
-            match source.record().to_bytes() {
-                Ok(bytes) => puts.push((source.key.clone(), Some(bytes))),
-                // Serialising plain data into memory does not fail.
-                Err(error) => panic!("cannot encode the record of {}: {error}", source.key),
-            }
+            puts.push((source.key.clone(), Some(encoded(&source.record()))));
         }
         self.sequence += 1;
         self.committing = Some((self.sequence, self.wanted));

@@ -10,7 +10,8 @@ use crate::checkpoint::{Entry, FileRecord};
 use crate::core::{LossReason, SourceToken};
 use crate::encode::{Tail, Target};
 use crate::read::{
-    FileId, Files, Found, FoundKind, Look, Opened, Patience, ScanFailure, ScanJob, ScanResult,
+    Begin, FileId, Files, Found, FoundKind, Look, Opened, Patience, ScanFailure, ScanJob,
+    ScanResult,
 };
 
 impl<F: Files> Worker<F> {
@@ -31,7 +32,7 @@ impl<F: Files> Worker<F> {
             known: source.known_files(),
             opened: std::mem::take(&mut source.opened),
             held: std::mem::take(&mut source.held),
-            start: source.start,
+            begin: source.begin.clone(),
             patience: Patience {
                 with_names: source.patience_with_names > 0,
                 with_files: source.patience > 0,
@@ -41,7 +42,11 @@ impl<F: Files> Worker<F> {
     }
 
     pub(super) fn scanned(&mut self, result: ScanResult<F::Handle>, outputs: &mut Vec<Output>) {
-        let ScanResult { source: token, look } = result;
+        let ScanResult { source: token, mut look } = result;
+        let mut waits = false;
+        if let Ok(Look::Whole { found, .. }) = &mut look {
+            waits = self.leave_to_family(token, found);
+        }
         let Some(source) = self.sources.get_mut(&token) else { return };
         source.scan_running = false;
         let again = match look {
@@ -53,6 +58,10 @@ impl<F: Files> Worker<F> {
                 // An archive that could not be had may be what one of these became.
                 if is_clean && !on_disk.is_empty() {
                     forget_settled(source, &on_disk);
+                }
+                if waits {
+                    source.scan_wanted = true;
+                    self.retries.insert((self.now.mono_ns + RESCAN_NS, token));
                 }
                 None
             }
@@ -85,7 +94,7 @@ impl<F: Files> Worker<F> {
         if source.dirty {
             self.dirty.insert(token);
         }
-        if self.sources[&token].scan_wanted {
+        if !waits && self.sources[&token].scan_wanted {
             self.start_scan(token);
         } else if let Some(source) = self.sources.get_mut(&token) {
             source.scanned_after_end = source.ended || source.removed;
@@ -145,6 +154,8 @@ fn merge<Handle: Clone>(
     if source.reading_index().is_none() && !source.files.is_empty() {
         begin(source);
     }
+    // What comes from now on is read from its head, however the log was begun.
+    source.begin = Begin::default();
     source.scanned = true;
 }
 
@@ -152,9 +163,13 @@ fn merge<Handle: Clone>(
 /// begin with the same one.
 fn forget_settled<Handle>(source: &mut Source<Handle>, on_disk: &HashSet<FileId>) {
     let is_there = |id: &FileId| on_disk.contains(id);
-    source
-        .settled
-        .retain(|record| is_there(&record.id) || record.archive.as_ref().is_some_and(is_there));
+    let (kept, gone) = std::mem::take(&mut source.settled)
+        .into_iter()
+        .partition(|record| is_there(&record.id) || record.archive.as_ref().is_some_and(is_there));
+    source.settled = kept;
+    if source.key.family().is_some() {
+        source.stray(gone);
+    }
 }
 
 /// One found file's place among the known ones.

@@ -13,6 +13,7 @@ mod blocked;
 mod commit;
 mod counters;
 mod ends;
+mod family;
 mod file;
 mod follow;
 mod receipt;
@@ -36,7 +37,7 @@ use crate::checkpoint::{Commit, SourceRecord};
 use crate::core::{LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::Format;
 use crate::encode::{Batch, Target};
-use crate::read::{Directory, StartAt};
+use crate::read::{Begin, Directory};
 use crate::ship::Receipt;
 use crate::watch::News;
 
@@ -61,8 +62,19 @@ pub struct Follow {
     /// What the store knows of it.
     pub record: Option<SourceRecord>,
     /// Where to begin if the store knows nothing.
-    pub start: StartAt,
+    pub begin: Begin,
     /// The container has ended already.
+    pub ended: bool,
+}
+
+/// A log on a volume, whose container was replaced.
+#[derive(Debug)]
+pub struct Takeover {
+    pub source: SourceToken,
+    pub directory: Directory,
+    pub current: String,
+    pub origin: Origin,
+    pub target: Arc<Target>,
     pub ended: bool,
 }
 
@@ -77,6 +89,11 @@ pub enum Input {
     Ended(SourceToken, bool),
     /// Container and log are deleted.
     Removed(SourceToken),
+    /// The log has another container now.
+    Taken(Box<Takeover>),
+    /// Its container is gone and the log is not: what is there is delivered, and its positions
+    /// stay in the store.
+    Left(SourceToken),
     Receipt(Receipt),
     /// The commit with this sequence number is on disk.
     Committed(u64),
@@ -92,8 +109,9 @@ pub enum Output {
     Send(Batch),
     Commit(Commit),
     Lost(Loss),
-    /// Everything of a removed source is delivered, and it is forgotten.
-    Gone(SourceToken),
+    /// Everything of a source that was removed or left is delivered, and it is followed no more.
+    /// What the store knows of it, if that is kept.
+    Gone(SourceToken, Option<Box<SourceRecord>>),
 }
 
 /// A declared loss.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::file::{FileState, prefix_at};
 use super::follow::LOOKS_MAX;
-use super::{Follow, Loss};
-use crate::checkpoint::{FileRecord, Ledger, Lineage, SourceRecord};
+use super::{Follow, Loss, Takeover};
+use crate::checkpoint::{Entry, FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
 use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::{Carry, Decoder, Format};
 use crate::encode::{Day, Shape, Tail, Target};
-use crate::read::{Directory, FileId, FirstLine, KnownFile, Seen, StartAt};
+use crate::read::{Begin, Directory, FileId, FirstLine, KnownFile, Seen};
 
 /// A place in a source's bytes, with the unfinished lines there.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub(super) struct Source<Handle> {
     pub origin: Origin,
     pub target: Arc<Target>,
     pub shape: Shape,
-    pub start: StartAt,
+    pub begin: Begin,
 
     /// Files with unread or unacknowledged bytes, in the order of reading.
     pub files: VecDeque<FileState<Handle>>,
@@ -76,6 +76,10 @@ pub(super) struct Source<Handle> {
     pub files_found: u32,
     /// Delivered whole and perhaps still on disk.
     pub settled: Vec<FileRecord>,
+    /// See [`SourceRecord::strayed`].
+    pub strayed: Vec<FileRecord>,
+    /// Nobody has the log any more; it goes to the store.
+    pub left: bool,
     /// From the store, not met on disk yet.
     pub remembered: Vec<FileRecord>,
     pub lineages: Vec<Lineage>,
@@ -165,7 +169,7 @@ impl<Handle> Source<Handle> {
             target,
             opened,
             record,
-            start,
+            begin,
             ended,
         } = follow;
         let known = record.is_some();
@@ -191,7 +195,7 @@ impl<Handle> Source<Handle> {
             target,
             shape,
             // A source that the store knows begins where it stood, and new files of it at 0.
-            start: if known { StartAt::Head } else { start },
+            begin: if known { Begin::default() } else { begin },
             files: VecDeque::new(),
             next_sequence: 1,
             held: Vec::new(),
@@ -203,6 +207,8 @@ impl<Handle> Source<Handle> {
             files_begun_at_scan: 0,
             files_found: 0,
             settled: Vec::new(),
+            strayed: record.strayed,
+            left: false,
             remembered: record.files,
             lineages: record.lineages,
             next_base,
@@ -374,7 +380,33 @@ impl<Handle> Source<Handle> {
             carry: self.frontier.carry.clone(),
             complete: self.complete,
             lineages: self.lineages.clone(),
+            strayed: self.strayed.clone(),
+            left_s: 0,
         }
+    }
+
+    /// Another container has the log. What it says of fields and targets holds for all that was
+    /// not sent yet.
+    pub(super) fn taken(&mut self, takeover: Takeover) {
+        let Takeover { source: _, directory, current, origin, target, ended } = takeover;
+        self.directory = directory;
+        self.current = current;
+        self.origin = origin;
+        self.target = target;
+        self.ended = ended;
+        self.left = false;
+        self.complete = false;
+        self.finished = false;
+        self.dirty = true;
+        for born in self.files.iter_mut().filter_map(|file| file.born.as_mut()) {
+            let reserved = born.record.reserved;
+            if born.record.journal.rules(reserved) != Some(self.target.rules()) {
+                born.record.journal.add(reserved, Entry::Rules(self.target.rules().clone()));
+            }
+            let target = &born.target.rules().target;
+            born.tail = Tail::new(self.shape, &self.origin, &self.path, target).into();
+        }
+        self.heed_journal();
     }
 
     pub(super) fn loss(&self, file: &str, reason: LossReason, from: u64, to: Option<u64>) -> Loss {

@@ -4,9 +4,11 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::blocked::Blocked;
+use super::commit::encoded;
 use super::counters::WorkerCounters;
 use super::source::Source;
 use super::{Follow, Input, Output};
+use crate::checkpoint::SourceRecord;
 use crate::core::limits::{BATCHES_IN_FLIGHT_MAX, CARRY_BYTES_MAX};
 use crate::core::{BatchId, Epoch, Now, SourceKey, SourceToken, Stream};
 use crate::encode::{Batch, Codec, Encoder, EncoderSettings, Shape};
@@ -57,7 +59,9 @@ pub struct Worker<F: Files> {
     pub(super) probes: BTreeSet<SourceToken>,
 
     pub(super) dirty: BTreeSet<SourceToken>,
-    pub(super) deleted: Vec<SourceKey>,
+    pub(super) departed: Vec<(SourceKey, Option<Vec<u8>>)>,
+    /// Sources by [family](SourceKey::family).
+    pub(super) families: HashMap<Box<str>, Vec<SourceToken>>,
     /// Counts what must be on disk before it is relied on; `durable` is how far it is.
     pub(super) wanted: u64,
     pub(super) durable: u64,
@@ -65,7 +69,7 @@ pub struct Worker<F: Files> {
     pub(super) committing: Option<(u64, u64)>,
     pub(super) committed_mono_ns: u64,
     pub(super) draining: bool,
-    gone: Vec<SourceToken>,
+    gone: Vec<(SourceToken, Option<Box<SourceRecord>>)>,
     shown: Shown,
 }
 
@@ -104,7 +108,8 @@ impl<F: Files> Worker<F> {
             blocked: Blocked::default(),
             probes: BTreeSet::new(),
             dirty: BTreeSet::new(),
-            deleted: Vec::new(),
+            departed: Vec::new(),
+            families: HashMap::new(),
             wanted: 0,
             durable: 0,
             sequence: 0,
@@ -143,8 +148,8 @@ impl<F: Files> Worker<F> {
         self.flush_if_due(outputs);
         self.commit_if_due(outputs);
         self.send_released(outputs);
-        for token in std::mem::take(&mut self.gone) {
-            outputs.push(Output::Gone(token));
+        for (token, record) in std::mem::take(&mut self.gone) {
+            outputs.push(Output::Gone(token, record));
         }
         self.show();
         self.next_wake()
@@ -215,6 +220,22 @@ impl<F: Files> Worker<F> {
                     self.start_scan(token);
                 }
             }
+            Input::Taken(takeover) => {
+                let token = takeover.source;
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.taken(*takeover);
+                    self.needs_commit(token);
+                    self.start_scan(token);
+                }
+            }
+            Input::Left(token) => {
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.ended = true;
+                    source.left = true;
+                    source.finished = false;
+                    self.start_scan(token);
+                }
+            }
             Input::Receipt(receipt) => self.receipt(&receipt, outputs),
             Input::Committed(sequence) => self.committed(sequence, outputs),
             Input::Positions(reply) => {
@@ -235,6 +256,7 @@ impl<F: Files> Worker<F> {
             self.dirty.insert(token);
         }
         self.carry_bytes += source.carry_bytes;
+        self.join_family(token, &source);
         self.sources.insert(token, source);
         self.start_scan(token);
     }
@@ -390,13 +412,22 @@ impl<F: Files> Worker<F> {
         if !source.is_drained() || unfinished {
             return;
         }
-        if source.removed {
-            self.deleted.push(source.key.clone());
+        // A log without a file has nothing that could be gone on with.
+        let is_kept = source.left && !source.record().files.is_empty();
+        if source.removed || source.left {
+            let record = is_kept.then(|| SourceRecord {
+                complete: true,
+                left_s: self.now.wall_ns.max(0) as u64 / 1_000_000_000,
+                ..source.record()
+            });
+            let bytes = record.as_ref().map(encoded);
+            self.departed.push((source.key.clone(), bytes));
             self.carry_bytes -= source.carry_bytes;
+            self.leave_family(token);
             self.sources.remove(&token);
             self.dirty.remove(&token);
             self.carrying.remove(&token);
-            self.gone.push(token);
+            self.gone.push((token, record.map(Box::new)));
         } else if !source.complete {
             source.complete = true;
             self.dirty.insert(token);
@@ -411,7 +442,8 @@ impl<F: Files> Worker<F> {
         let after = |since: u64, wait: Duration| since + wait.as_nanos() as u64;
         let flush = self.encoder.opened_mono_ns().filter(|_| self.may_seal());
         let flush = flush.map(|opened| after(opened, self.settings.flush_interval));
-        let idle = self.committing.is_none() && !(self.dirty.is_empty() && self.deleted.is_empty());
+        let idle =
+            self.committing.is_none() && !(self.dirty.is_empty() && self.departed.is_empty());
         let commit = idle.then(|| after(self.committed_mono_ns, self.settings.commit_interval));
         let retry = self.retries.first().map(|(at, _)| *at);
         let carry = self

@@ -19,6 +19,7 @@ mod declared;
 mod files;
 mod kinds;
 mod latency;
+mod paths;
 mod removed;
 mod restart;
 mod short_lived;

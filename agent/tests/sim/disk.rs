@@ -46,7 +46,7 @@ impl Disk {
     /// `name` → `name.1` → `name.2` …
     pub(crate) fn rotate(&mut self, directory: &Path, current: &str) {
         let names = self.directories.get_mut(directory).expect("the directory is there");
-        let mut ranked: Vec<(u32, String)> = names
+        let mut ranked: Vec<(u64, String)> = names
             .keys()
             .filter_map(|name| file_rank(name, current).map(|rank| (rank, name.clone())))
             .collect();

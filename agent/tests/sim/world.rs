@@ -12,7 +12,7 @@ use sluice::checkpoint::{Commit, SourceRecord};
 use sluice::core::{Now, Origin, SourceKey, SourceToken};
 use sluice::decode::Format;
 use sluice::encode::{Codec, Rules, Shape, Target, Zone, document, inflate};
-use sluice::read::StartAt;
+use sluice::read::Begin;
 use sluice::ship::{self, Letter, ShipSettings, Shipper};
 use sluice::watch::News;
 use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettings};
@@ -458,7 +458,7 @@ impl World {
                 target: target.clone(),
                 opened: Vec::new(),
                 record,
-                start: StartAt::Head,
+                begin: Begin::default(),
                 ended: container.ended,
             })));
         }
@@ -488,7 +488,7 @@ impl World {
                         self.after(0, 40 * MILLISECOND, Event::Committed(agent.life, commit));
                     }
                     Output::Lost(loss) => self.losses.push(format!("{loss:?}")),
-                    Output::Gone(_) => {}
+                    Output::Gone(..) => {}
                 }
             }
             agent.ship_wake =

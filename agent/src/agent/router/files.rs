@@ -1,15 +1,20 @@
-//! Files of containers as sources: found while they are written, or known from an earlier run.
+//! Files that were found without a declaration: while they are written, or known from an earlier
+//! run.
 
-use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::Router;
+use super::books::{Followed, Kind, Row};
 use crate::config::{Files as FilesPolicy, ReadFrom};
+use crate::core::SourceKey;
 use crate::core::limits::SOURCES_MAX;
-use crate::core::{SourceKey, SourceToken};
+use crate::declare::{Declared, LogSource};
 use crate::decode::Format;
-use crate::discover::opens::{FILES_PER_CONTAINER_MAX, FoundFile, FoundFn, Host, Place};
+use crate::discover::opens::{FILES_PER_CONTAINER_MAX, FoundFile, FoundFn, Place};
 use crate::discover::{Container, State};
 use crate::read::StartAt;
 use crate::worker::{Follow, Input};
@@ -20,91 +25,26 @@ const FOUND_MAX: usize = 256;
 /// The queue from the thread that finds files to the router.
 pub(in crate::agent) fn found_queue() -> (FoundFn, mpsc::Receiver<FoundFile>) {
     let (sender, receiver) = mpsc::channel(FOUND_MAX);
-    (std::sync::Arc::new(move |found| sender.try_send(found).is_ok()), receiver)
-}
-
-/// The files of containers that are followed.
-pub(super) struct FileSources {
-    pub(super) policy: FilesPolicy,
-    pub(super) host: Host,
-    /// By container.
-    followed: HashMap<String, Vec<FileSource>>,
-    /// From the store, not met yet: paths by container.
-    stored: HashMap<String, Vec<String>>,
-}
-
-struct FileSource {
-    source: SourceToken,
-    path: String,
-}
-
-impl FileSources {
-    pub(super) fn new<'a>(
-        policy: FilesPolicy,
-        host: Host,
-        stored: impl Iterator<Item = &'a SourceKey>,
-    ) -> Self {
-        let mut paths: HashMap<String, Vec<String>> = HashMap::new();
-        for key in stored {
-            if let (id, Some(path)) = key.parts() {
-                paths.entry(id.to_owned()).or_default().push(path.to_owned());
-            }
-        }
-        Self { policy, host, followed: HashMap::new(), stored: paths }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.followed.values().map(Vec::len).sum()
-    }
-
-    pub(super) fn is_stored(&self, id: &str) -> bool {
-        self.policy == FilesPolicy::Discovered && self.stored.contains_key(id)
-    }
-
-    fn is_followed(&self, id: &str, path: &str) -> bool {
-        self.followed.get(id).is_some_and(|files| files.iter().any(|file| file.path == path))
-    }
-
-    fn sources(&self, id: &str) -> Vec<SourceToken> {
-        self.followed.get(id).into_iter().flatten().map(|file| file.source).collect()
-    }
-
-    /// Forgets a source; its container and path.
-    pub(super) fn remove(&mut self, source: SourceToken) -> Option<(String, String)> {
-        let (id, at) = self.followed.iter().find_map(|(id, files)| {
-            let at = files.iter().position(|file| file.source == source)?;
-            Some((id.clone(), at))
-        })?;
-        let files = self.followed.get_mut(&id)?;
-        let path = files.swap_remove(at).path;
-        if files.is_empty() {
-            self.followed.remove(&id);
-        }
-        Some((id, path))
-    }
+    (Arc::new(move |found| sender.try_send(found).is_ok()), receiver)
 }
 
 impl Router {
-    /// A container was seen: what its files have to know of it. `ended_before` is what they know.
-    pub(super) fn seen_with_files(&mut self, container: &Container, ended_before: Option<bool>) {
-        let ended = container.state == State::Exited;
-        if ended_before.is_some_and(|before| before != ended) {
-            for source in self.files.sources(&container.id) {
-                self.put(source, Input::Ended(source, ended));
-            }
+    /// Goes on with what an earlier run found.
+    pub(super) fn follow_stored_found(&mut self, container: &Container) {
+        // A created container has not got its layers mounted; they lie where they lay.
+        if self.files != FilesPolicy::Discovered {
+            return;
         }
-        // A created one has not got its layers mounted; they lie where they lay.
-        if self.files.is_stored(&container.id) {
-            for path in self.files.stored.remove(&container.id).unwrap_or_default() {
-                match self.files.host.place_of(container, &path) {
-                    Ok(place) => self.follow_file(container, &path, place, None, StartAt::Head),
-                    Err(refused) => tracing::warn!(
-                        container = container.name,
-                        path,
-                        ?refused,
-                        "a file of an earlier run cannot be found"
-                    ),
-                }
+        for key in self.stored_found.remove(&container.id).unwrap_or_default() {
+            let Some(path) = key.parts().path else { continue };
+            match self.host.place_of(container, path) {
+                Ok(place) => self.follow_found(container, path, place, None, StartAt::Head),
+                Err(refused) => tracing::warn!(
+                    container = container.name,
+                    path,
+                    ?refused,
+                    "a file of an earlier run cannot be found"
+                ),
             }
         }
     }
@@ -114,48 +54,58 @@ impl Router {
         let FoundFile { container_id, path, place, file, born_wall_ns } = found;
         // It may have gone meanwhile.
         let Some(container) = self.routes.registry.exactly(&container_id) else { return };
-        if self.target_of_files(&container).is_err() {
+        let Some(seen) = self.seen.get(&container_id) else { return };
+        let declared = seen.declared.clone();
+        if self.refusal(&container, &declared).is_some() || is_declared(&declared, &path) {
             return;
         }
-        if self.files.policy == FilesPolicy::Discovered {
+        if self.files == FilesPolicy::Discovered {
             let is_new = born_wall_ns >= self.started_wall_ns;
             let start = match self.read_from {
                 ReadFrom::Now if is_new => StartAt::Head,
                 _ => self.start_of(&container),
             };
-            self.follow_file(&container, &path, place, Some(file), start);
+            self.follow_found(&container, &path, place, Some(file), start);
         } else {
             tracing::info!(
                 container = container.name,
                 path,
-                "writes a log that is not collected; `collect.files: discovered` collects it"
+                "writes a log that is not collected; declare it, or `collect.files: discovered` \
+                 collects it"
             );
             self.routes.registry.note_file(&container_id, &path, false);
         }
     }
 
-    fn follow_file(
+    fn follow_found(
         &mut self,
         container: &Container,
         path: &str,
         place: Place,
-        file: Option<std::fs::File>,
+        file: Option<File>,
         start: StartAt,
     ) {
         let id = &container.id;
-        let Ok(target) = self.target_of_files(container) else { return };
-        if self.files.is_followed(id, path) {
+        let key = SourceKey::docker_file(id, path);
+        if self.books.by_key(&key).is_some() {
             return;
         }
-        let of_container = self.files.followed.get(id).map_or(0, Vec::len);
-        let all = self.followed.len() + self.files.len();
-        if of_container >= FILES_PER_CONTAINER_MAX || all >= SOURCES_MAX {
+        let Some(seen) = self.seen.get(id) else { return };
+        let declared = seen.declared.clone();
+        // It goes where the container's output goes.
+        let log = declared.logs.iter().find(|log| log.source == LogSource::Stdout);
+        let Ok(target) = self.target_of(container, log) else { return };
+        let is_found = |source| {
+            self.books.get(source).is_some_and(|other| matches!(other.kind, Kind::Found { .. }))
+        };
+        let of_container =
+            self.books.of_container(id).into_iter().filter(|source| is_found(*source)).count();
+        if of_container >= FILES_PER_CONTAINER_MAX || self.books.len() >= SOURCES_MAX {
             tracing::error!(container = container.name, path, "too many files are followed");
             self.routes.registry.note_file(id, path, false);
             return;
         }
-        let key = SourceKey::docker_file(id, path);
-        let source = self.token(&key);
+        let source = self.token(key.as_str());
         let Place { directory, name } = place;
         let follow = Follow {
             source,
@@ -164,45 +114,34 @@ impl Router {
             current: name.clone(),
             format: Format::Text,
             path: path.to_owned(),
-            origin: self.origin(container),
-            target,
+            origin: self.origin(container, log),
+            target: target.clone(),
             opened: file.into_iter().map(|file| (name.clone(), file)).collect(),
             record: self.stored.remove(&key),
-            start,
+            begin: start.into(),
             ended: container.state == State::Exited,
         };
         tracing::info!(container = container.name, path, "follows a file");
         self.put(source, Input::Follow(Box::new(follow)));
         self.routes.watcher.follow(source, directory.path().to_owned(), name);
-        let file = FileSource { source, path: path.to_owned() };
-        self.files.followed.entry(id.clone()).or_default().push(file);
+        let row = Row {
+            container_id: id.clone(),
+            log: None,
+            target: target.rules().target.clone(),
+            path: Some(path.to_owned()),
+        };
+        let kind = Kind::Found { path: path.to_owned() };
+        self.books.add(source, Followed::new(key, id, kind), row);
         self.routes.registry.note_file(id, path, true);
-    }
-
-    pub(super) fn removed_with_files(&self, id: &str) {
-        for source in self.files.sources(id) {
-            self.put(source, Input::Removed(source));
-        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stored_files_wait_for_their_container() {
-        let host = Host { prefix: "/".into(), data_root: "/d".into(), state_dir: "/s".into() };
-        let keys = [
-            SourceKey::docker("a"),
-            SourceKey::docker_file("a", "/x.log"),
-            SourceKey::docker_file("b", "/y:z.log"),
-        ];
-        let files = FileSources::new(FilesPolicy::Discovered, host.clone(), keys.iter());
-        assert_eq!(files.stored["a"], ["/x.log"]);
-        assert_eq!(files.stored["b"], ["/y:z.log"]);
-        assert!(files.is_stored("a") && !files.is_stored("c"));
-        let off = FileSources::new(FilesPolicy::Declared, host, keys.iter());
-        assert!(!off.is_stored("a"), "nothing is collected that was collected once");
-    }
+/// Whether a declaration means this file, so that it is not for those that find.
+fn is_declared(declared: &Declared, path: &str) -> bool {
+    declared.logs.iter().any(|log| match &log.source {
+        LogSource::Stdout => false,
+        LogSource::Files(patterns) => {
+            patterns.iter().any(|pattern| pattern.matches(Path::new(path)))
+        }
+    })
 }

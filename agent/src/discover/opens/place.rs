@@ -83,7 +83,7 @@ impl Host {
                 let known = known.ok_or(Refused::NoPlace)?;
                 (self.source(container, known)?, known.destination.clone())
             }
-            None => self.described(container, path)?,
+            None => self.root_of(container, path)?,
         };
         let below = path.strip_prefix(&point).map_err(|_| Refused::Name)?;
         let name = below.file_name().and_then(|name| name.to_str()).ok_or(Refused::Name)?;
@@ -106,7 +106,18 @@ impl Host {
         mounted.chain(upper).collect()
     }
 
-    fn described(&self, container: &Container, path: &Path) -> Result<(PathBuf, PathBuf), Refused> {
+    /// Whether a path of a container is on a mount, by the engine's word.
+    pub fn is_mounted(&self, container: &Container, path: &Path) -> bool {
+        container.mounts.iter().any(|mount| path.starts_with(&mount.destination))
+    }
+
+    /// The directory that holds a path of a container, and where it stands in the container: the
+    /// nearest mount's source, or the container's own layer.
+    pub fn root_of(
+        &self,
+        container: &Container,
+        path: &Path,
+    ) -> Result<(PathBuf, PathBuf), Refused> {
         let mounts = container.mounts.iter().filter(|mount| path.starts_with(&mount.destination));
         match mounts.max_by_key(|mount| mount.destination.components().count()) {
             Some(mount) => Ok((self.source(container, mount)?, mount.destination.clone())),

@@ -1,0 +1,262 @@
+//! Files that containers declare: who has them, and what is gone on with.
+
+use std::sync::Arc;
+
+use super::Router;
+use super::books::{Followed, Kind, Row};
+use crate::config::Files as FilesPolicy;
+use crate::core::limits::SOURCES_MAX;
+use crate::core::{Owner, SourceKey, SourceToken};
+use crate::declare::{Declaration, Declared, DeclaredFile, FileNews, LogSource, NewsFn, Wanted};
+use crate::decode::Format;
+use crate::discover::{Container, State};
+use crate::read::{Begin, StartAt};
+use crate::worker::{Follow, Input, Takeover};
+
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant};
+
+/// A log on a volume whose container is gone waits this long for the next one, open as it is.
+const LEFT_OPEN: Duration = Duration::from_mins(1);
+
+/// News that may wait for the router; more come again with the next look.
+const NEWS_MAX: usize = 1_024;
+
+/// The queue from the thread that looks for declared files to the router.
+pub(in crate::agent) fn news_queue() -> (NewsFn, mpsc::Receiver<FileNews>) {
+    let (sender, receiver) = mpsc::channel(NEWS_MAX);
+    (Arc::new(move |news| sender.try_send(news).is_ok()), receiver)
+}
+
+impl Router {
+    /// Has a container's files looked for, and goes on with those of an earlier run.
+    pub(super) fn seen_files(
+        &mut self,
+        container: &Container,
+        declared: &Arc<Declared>,
+        ended_before: Option<bool>,
+    ) {
+        if self.files == FilesPolicy::Off {
+            return;
+        }
+        self.follow_stored_found(container);
+        let wanted: Vec<Wanted> = declared
+            .logs
+            .iter()
+            .filter_map(|log| match &log.source {
+                LogSource::Stdout => None,
+                LogSource::Files(patterns) => {
+                    Some(Wanted { log: log.name.clone(), patterns: patterns.clone() })
+                }
+            })
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let workload = container.workload();
+        for log in &wanted {
+            self.follow_family(container, Owner::Container(&container.id), &log.log);
+            self.follow_family(container, Owner::Workload(&workload), &log.log);
+        }
+        let ended = container.state == State::Exited;
+        if ended_before != Some(ended) {
+            self.routes.asker.want(container, wanted);
+        }
+    }
+
+    /// Follows the files that the store knows of one log, so that none of them is taken for new
+    /// under another name.
+    fn follow_family(&mut self, container: &Container, owner: Owner<'_>, log: &str) {
+        let family = SourceKey::family_of(owner, log);
+        for key in self.stored_families.remove(&family).unwrap_or_default() {
+            let Some(path) = key.parts().path.map(str::to_owned) else { continue };
+            let place = match self.host.place_of(container, &path) {
+                Ok(place) => place,
+                Err(refused) => {
+                    tracing::warn!(
+                        container = container.name,
+                        path,
+                        ?refused,
+                        "a file of an earlier run cannot be found"
+                    );
+                    continue;
+                }
+            };
+            let file = DeclaredFile {
+                container_id: container.id.clone(),
+                log: log.to_owned(),
+                path,
+                place,
+                on_volume: matches!(owner, Owner::Workload(_)),
+                with_rotated: true,
+            };
+            self.follow_declared(container, file);
+        }
+    }
+
+    pub(super) fn declared_news(&mut self, news: FileNews) {
+        match news {
+            FileNews::Found(file) => {
+                // It may have gone meanwhile.
+                if let Some(container) = self.routes.registry.exactly(&file.container_id) {
+                    self.follow_declared(&container, file);
+                }
+            }
+            FileNews::Vanished { container_id, log, path } => {
+                let source = self.books.of_container(&container_id).into_iter().find(|source| {
+                    self.books.get(*source).is_some_and(|followed| {
+                        matches!(&followed.kind, Kind::Declared { log: of, path: at, .. }
+                            if *of == log && *at == path)
+                    })
+                });
+                let Some(source) = source else {
+                    return self.routes.asker.released(&container_id, &log, &path);
+                };
+                if let Some(followed) = self.books.get_mut(source) {
+                    followed.removed = true;
+                }
+                self.put(source, Input::Removed(source));
+            }
+        }
+    }
+
+    fn follow_declared(&mut self, container: &Container, file: DeclaredFile) {
+        let Some(seen) = self.seen.get(&container.id) else { return };
+        let declared = seen.declared.clone();
+        let Some(log) = declared.logs.iter().find(|log| log.name == file.log) else { return };
+        let target = match self.target_of(container, Some(log)) {
+            Ok(target) => target,
+            Err(reason) => {
+                tracing::error!(container = container.name, path = file.path, "{reason}");
+                return;
+            }
+        };
+        let row = Row {
+            container_id: container.id.clone(),
+            log: Some(log.name.clone()),
+            target: target.rules().target.clone(),
+            path: Some(file.path.clone()),
+        };
+        let key = self.key_of(container, &file);
+        if let Some(source) = self.books.by_key(&key) {
+            return self.take_over(container, log, source, file, target, row);
+        }
+        if self.books.len() >= SOURCES_MAX {
+            super::too_many(container);
+            return self.routes.asker.released(&container.id, &file.log, &file.path);
+        }
+        let source = self.token(key.family().unwrap_or(key.as_str()));
+        let start = self.start_of(container);
+        let begin = Begin {
+            current: start,
+            rotated: if file.with_rotated { start } else { StartAt::End },
+            delivered: self.delivered(container, &log.name, file.place.directory.path()),
+            fresh_ns: Some(self.started_wall_ns),
+        };
+        let follow = Follow {
+            source,
+            key: key.clone(),
+            directory: file.place.directory.clone(),
+            current: file.place.name.clone(),
+            format: Format::Text,
+            path: file.path.clone(),
+            origin: self.origin(container, Some(log)),
+            target,
+            opened: Vec::new(),
+            record: self.stored.remove(&key),
+            begin,
+            ended: container.state == State::Exited,
+        };
+        tracing::info!(
+            container = container.name,
+            log = log.name,
+            path = file.path,
+            "follows a file"
+        );
+        self.put(source, Input::Follow(Box::new(follow)));
+        let directory = file.place.directory.path().to_owned();
+        self.routes.watcher.follow(source, directory, file.place.name.clone());
+        self.routes.registry.note_file(&container.id, &file.path, true);
+        let kind = Kind::Declared { log: file.log.clone(), path: file.path.clone(), file };
+        self.books.add(source, Followed::new(key, &container.id, kind), row);
+    }
+
+    /// What is on a volume belongs to the workload, unless another container of it has it and runs.
+    fn key_of(&self, container: &Container, file: &DeclaredFile) -> SourceKey {
+        let of_container =
+            SourceKey::declared(Owner::Container(&container.id), &file.log, &file.path);
+        // Once begun, it stays.
+        if !file.on_volume || self.books.by_key(&of_container).is_some() {
+            return of_container;
+        }
+        let workload = container.workload();
+        let key = SourceKey::declared(Owner::Workload(&workload), &file.log, &file.path);
+        let other = self.books.by_key(&key).and_then(|source| self.books.get(source));
+        let is_taken = other.is_some_and(|other| {
+            other.container != container.id
+                && self.seen.get(&other.container).is_some_and(|seen| !seen.ended)
+        });
+        if is_taken { of_container } else { key }
+    }
+
+    /// The file is followed already: for this container, or for one that was before it.
+    fn take_over(
+        &mut self,
+        container: &Container,
+        log: &Declaration,
+        source: SourceToken,
+        file: DeclaredFile,
+        target: Arc<crate::encode::Target>,
+        row: Row,
+    ) {
+        let Some(followed) = self.books.get(source) else { return };
+        let is_same = followed.container == container.id
+            && matches!(&followed.kind, Kind::Declared { file: known, .. }
+                if known.place == file.place);
+        // One that is on its way out comes again once it has gone.
+        if is_same || followed.removed && !self.left.contains_key(&source) {
+            return;
+        }
+        let before = followed.container.clone();
+        self.left.remove(&source);
+        let takeover = Takeover {
+            source,
+            directory: file.place.directory.clone(),
+            current: file.place.name.clone(),
+            origin: self.origin(container, Some(log)),
+            target,
+            ended: container.state == State::Exited,
+        };
+        tracing::info!(
+            container = container.name,
+            log = log.name,
+            path = file.path,
+            "goes on with a file of the container before"
+        );
+        self.routes.watcher.unfollow(source);
+        self.put(source, Input::Taken(Box::new(takeover)));
+        let directory = file.place.directory.path().to_owned();
+        self.routes.watcher.follow(source, directory, file.place.name.clone());
+        if before != container.id {
+            self.routes.registry.forget_file(&before, &file.path);
+        }
+        self.routes.registry.note_file(&container.id, &file.path, true);
+        let kind = Kind::Declared { log: file.log.clone(), path: file.path.clone(), file };
+        self.books.give_to(source, &container.id, kind, row);
+    }
+
+    /// Logs on volumes that no other container has taken go to the store.
+    pub(super) fn look_at_left(&mut self) {
+        let now = Instant::now();
+        let over: Vec<SourceToken> = self
+            .left
+            .iter()
+            .filter(|(_, since)| now.duration_since(**since) >= LEFT_OPEN)
+            .map(|(source, _)| *source)
+            .collect();
+        for source in over {
+            self.left.remove(&source);
+            self.put(source, Input::Left(source));
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Looks over a container that is made up on a real file system.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::look::{Seen, look};
+use super::*;
+use crate::discover::{Mount, MountSource, State};
+
+struct World {
+    dir: tempfile::TempDir,
+    container: Container,
+}
+
+/// The container's id, as long as a real one.
+const ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+impl World {
+    /// A container with an upper directory, a volume at `/data` and a directory of the host's at
+    /// `/app/logs`.
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("var/lib/docker");
+        let layer = root.join("image/overlay2/layerdb/mounts").join(ID);
+        fs::create_dir_all(&layer).unwrap();
+        fs::write(layer.join("mount-id"), "layer").unwrap();
+        for made in ["overlay2/layer/diff/var/log", "volumes/v/_data", "containers"] {
+            fs::create_dir_all(root.join(made)).unwrap();
+        }
+        fs::create_dir_all(dir.path().join("srv/logs")).unwrap();
+        let mount = |to: &str, source| Mount { destination: to.into(), source };
+        let container = Container {
+            id: ID.to_owned(),
+            name: "web".to_owned(),
+            state: State::Running,
+            log_path: Some(root.join("containers").join(ID).join(format!("{ID}-json.log"))),
+            mounts: vec![
+                mount("/data", MountSource::Volume("v".to_owned())),
+                mount("/app/logs", MountSource::Path("/srv/logs".into())),
+            ],
+            ..Container::default()
+        };
+        Self { dir, container }
+    }
+
+    fn host(&self) -> Host {
+        Host {
+            prefix: self.dir.path().to_owned(),
+            data_root: self.dir.path().join("var/lib/docker"),
+            state_dir: self.dir.path().join("var/lib/sluice"),
+        }
+    }
+
+    fn upper(&self) -> PathBuf {
+        self.dir.path().join("var/lib/docker/overlay2/layer/diff")
+    }
+
+    fn volume(&self) -> PathBuf {
+        self.dir.path().join("var/lib/docker/volumes/v/_data")
+    }
+
+    fn bind(&self) -> PathBuf {
+        self.dir.path().join("srv/logs")
+    }
+
+    fn look(&self, pattern: &str) -> Seen {
+        look(&self.host(), &self.container, &wanted(pattern))
+    }
+
+    #[track_caller]
+    fn check(&self, pattern: &str, expect: &[&str]) {
+        let seen = self.look(pattern);
+        let paths: Vec<_> = seen.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, expect, "{pattern}: {:?}", seen.notes);
+    }
+
+    #[track_caller]
+    fn check_note(&self, pattern: &str, expect: &str) {
+        let seen = self.look(pattern);
+        assert!(seen.files.is_empty(), "{:?}", seen.files);
+        assert!(seen.notes.iter().any(|note| note.contains(expect)), "{:?}", seen.notes);
+    }
+}
+
+fn wanted(pattern: &str) -> Wanted {
+    Wanted { log: "x".to_owned(), patterns: vec![PathPattern::parse(pattern).unwrap()] }
+}
+
+fn put(path: PathBuf) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, "line\n").unwrap();
+}
+
+#[test]
+fn files_lie_in_the_layer_and_on_mounts() {
+    let world = World::new();
+    put(world.upper().join("var/log/a.log"));
+    put(world.volume().join("deep/down/b.log"));
+    put(world.bind().join("catalina.2026-11-28.log"));
+    put(world.bind().join("catalina.2026-11-29.log"));
+    put(world.bind().join("catalina.out"));
+    world.check("/var/log/a.log", &["/var/log/a.log"]);
+    world.check("/var/log/*.log", &["/var/log/a.log"]);
+    world.check("/data/**/*.log", &["/data/deep/down/b.log"]);
+    world.check(
+        "/app/logs/catalina.*.log",
+        &["/app/logs/catalina.2026-11-28.log", "/app/logs/catalina.2026-11-29.log"],
+    );
+    // Over all of them.
+    world.check(
+        "/**/*.log",
+        &[
+            "/app/logs/catalina.2026-11-28.log",
+            "/app/logs/catalina.2026-11-29.log",
+            "/data/deep/down/b.log",
+            "/var/log/a.log",
+        ],
+    );
+    let file = &world.look("/app/logs/*.out").files[0];
+    assert!(file.on_volume);
+    assert_eq!(file.place.directory.path(), world.bind().join("").as_path());
+    assert_eq!(file.place.name, "catalina.out");
+    assert!(!world.look("/var/log/a.log").files[0].on_volume);
+    world.check("/var/log/b.log", &[]);
+    world.check("/nowhere/b.log", &[]);
+}
+
+#[test]
+fn older_files_belong_to_the_log() {
+    let world = World::new();
+    for name in ["a.log", "a.log.1", "a.log.2.gz", "a-2026-11-28.log", "b.log.gz", "c.zip"] {
+        put(world.bind().join(name));
+    }
+    world.check("/app/logs/*", &["/app/logs/a.log", "/app/logs/b.log"]);
+    assert!(world.look("/app/logs/a.*").files[0].with_rotated);
+    assert!(!world.look("/app/logs/*.log").files[0].with_rotated);
+    // What is there in its place belongs to it too.
+    world.check("/app/logs/b.log.gz", &["/app/logs/b.log"]);
+    world.check_note("/app/logs/c.zip", "only gzip");
+}
+
+#[test]
+fn links_are_followed_in_the_containers_names() {
+    let world = World::new();
+    put(world.bind().join("real.log"));
+    put(world.volume().join("v.log"));
+    // An absolute one, out of the layer and into a mount; and one to a directory.
+    symlink("/app/logs/real.log", world.upper().join("var/log/link.log")).unwrap();
+    symlink("/data", world.upper().join("var/log/all")).unwrap();
+    symlink("../../data/v.log", world.upper().join("var/log/relative.log")).unwrap();
+    world.check("/var/log/link.log", &["/var/log/link.log"]);
+    let place = &world.look("/var/log/link.log").files[0].place;
+    assert_eq!(place.directory.path().join(&place.name), world.bind().join("real.log"));
+    world.check("/var/log/all/v.log", &["/var/log/all/v.log"]);
+    world.check("/var/log/relative.log", &["/var/log/relative.log"]);
+    // One that fits by its own name is not found twice.
+    symlink("real.log", world.bind().join("current.log")).unwrap();
+    world.check("/app/logs/*.log", &["/app/logs/real.log"]);
+}
+
+#[test]
+fn nothing_leads_out_of_the_container() {
+    let world = World::new();
+    let secret = world.dir.path().join("etc/shadow");
+    put(secret.clone());
+    put(world.dir.path().join("etc/app/secret.log"));
+    // To the host's file: read as a name in the container, which has none of it.
+    symlink("/etc/shadow", world.upper().join("var/log/absolute.log")).unwrap();
+    symlink(&secret, world.upper().join("var/log/host.log")).unwrap();
+    let up = "../".repeat(12);
+    symlink(format!("{up}etc/shadow"), world.upper().join("var/log/up.log")).unwrap();
+    symlink(world.dir.path().join("etc/app"), world.upper().join("var/log/app")).unwrap();
+    symlink("/proc/1/root/etc/shadow", world.upper().join("var/log/magic.log")).unwrap();
+    symlink("loop.log", world.upper().join("var/log/loop.log")).unwrap();
+    for name in ["absolute.log", "host.log", "up.log", "app/secret.log", "loop.log"] {
+        world.check(&format!("/var/log/{name}"), &[]);
+    }
+    world.check("/var/log/**", &[]);
+    world.check_note("/var/log/magic.log", "is a link to /proc/1/root/etc/shadow");
+    world.check_note("/var/log/loop.log", "leads nowhere");
+}
+
+#[test]
+fn only_regular_files_are_logs() {
+    let world = World::new();
+    let directory = world.bind();
+    let fifo = directory.join("fifo.log");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(directory.join("socket.log")).unwrap();
+    fs::create_dir(directory.join("directory.log")).unwrap();
+    world.check_note("/app/logs/fifo.log", "no regular file");
+    world.check_note("/app/logs/socket.log", "no regular file");
+    world
+        .check_note("/app/logs/directory.log", "is a directory; write `/app/logs/directory.log/*`");
+    symlink("/dev/stdout", directory.join("access.log")).unwrap();
+    world.check_note("/app/logs/access.log", "declare `stdout`");
+}
+
+#[test]
+fn what_is_the_hosts_is_refused_by_name() {
+    let mut world = World::new();
+    world
+        .container
+        .mounts
+        .push(Mount { destination: "/host-etc".into(), source: MountSource::Path("/etc".into()) });
+    put(world.dir.path().join("etc/a.log"));
+    world.check_note("/host-etc/a.log", "a directory of the host's");
+}
+
+#[test]
+fn a_pattern_without_end_is_bounded() {
+    let world = World::new();
+    for number in 0..300 {
+        put(world.bind().join(format!("log-of-{number:03}.txt")));
+    }
+    let seen = world.look("/app/logs/*.txt");
+    assert_eq!(seen.files.len(), look::FILES_MAX);
+    assert!(seen.notes.iter().any(|note| note.starts_with("44 files more")), "{:?}", seen.notes);
+}
+
+/// Waits for what the thread tells, for at most 10 s.
+fn until(told: &Mutex<Vec<FileNews>>, what: impl Fn(&[FileNews]) -> bool) {
+    let began = Instant::now();
+    while !what(&told.lock().unwrap()) {
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", told.lock().unwrap());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_new_file_is_told_soon_and_once() {
+    let world = World::new();
+    let told: Arc<Mutex<Vec<FileNews>>> = Arc::default();
+    let into = told.clone();
+    let finder = Finder::start(
+        world.host(),
+        Arc::new(move |news| {
+            into.lock().unwrap().push(news);
+            true
+        }),
+    )
+    .unwrap();
+    finder.asker().want(&world.container, vec![wanted("/app/logs/new/*.log")]);
+    let found = |path: &str| {
+        let path = path.to_owned();
+        move |all: &[FileNews]| {
+            all.iter().any(|news| matches!(news, FileNews::Found(file) if file.path == path))
+        }
+    };
+    let began = Instant::now();
+    // Neither the directory nor the file is there yet.
+    std::thread::sleep(Duration::from_millis(300));
+    put(world.bind().join("new/a.log"));
+    until(&told, found("/app/logs/new/a.log"));
+    put(world.bind().join("new/b.log"));
+    until(&told, found("/app/logs/new/b.log"));
+    assert!(began.elapsed() < Duration::from_secs(4), "found by the slow looks only");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(told.lock().unwrap().len(), 2);
+    // Released ones are told again.
+    finder.asker().released(ID, "x", "/app/logs/new/a.log");
+    finder.asker().want(&world.container, vec![wanted("/app/logs/new/*.log")]);
+    until(&told, |all| all.len() == 3);
+    assert_eq!(report(&finder.reports(), ID, "x"), Vec::<String>::new());
+    finder.asker().forget(ID);
+    assert!(Path::new(&world.bind()).exists());
+}

@@ -1,0 +1,189 @@
+//! Log files that containers declare.
+
+use std::time::Duration;
+
+use sluice_bench::standin::{Document, Standin};
+
+use super::common::{IN_TIME, wait_until};
+use super::engine::Engine;
+use super::pair::{Gate, Pair, Side, ledger, wait};
+
+/// In a container's script: lines at a rate into a file that is held open for appending.
+fn append(source: &str, file: &str, lines: u64, rate: u64) -> String {
+    format!(
+        "sluice-bench write --source {source} --kind json --file {file} --lines {lines} \
+         --rate {rate}"
+    )
+}
+
+fn declaring(engine: &Engine) -> Pair {
+    let mut pair = Pair::of(engine);
+    pair.set("collect.stdout", "declared");
+    pair.start();
+    pair
+}
+
+/// What arrived under a target, in the order of arrival.
+fn messages(standin: &Standin, target: &str) -> Vec<String> {
+    let is_it = |document: &&Document| {
+        document.index.strip_prefix(target).is_some_and(|day| day.len() == "-2026.11.29".len())
+    };
+    let documents = standin.documents();
+    documents
+        .iter()
+        .filter(is_it)
+        .map(|document| document.text(&["message"]).expect("every document has it"))
+        .collect()
+}
+
+#[track_caller]
+fn await_messages(pair: &mut Pair, target: &str, expect: &[&str]) {
+    for Side { name, standin, station } in pair.sides() {
+        let sorted = || {
+            let mut all = messages(standin, target);
+            all.sort();
+            all
+        };
+        let mut expect: Vec<_> = expect.iter().map(|line| (*line).to_owned()).collect();
+        expect.sort();
+        let arrived = wait_until(IN_TIME, || sorted().len() >= expect.len());
+        assert!(arrived, "{name}: {:?}\n{}", sorted(), station.tail());
+        station.await_idle(IN_TIME);
+        assert_eq!(sorted(), expect, "{name}: {}", station.tail());
+    }
+}
+
+#[test]
+fn declared_files_arrive_once_though_the_agent_is_killed() {
+    let Some(engine) = Engine::given() else { return };
+    let mut pair = declaring(&engine);
+    let volume = Gate::new();
+    let script = format!(
+        "mkdir -p /app/logs/deep; {} & {} & {} & wait",
+        append("layer", "/app/logs/layer.log", 4_000, 400),
+        append("deep", "/app/logs/deep/deep.log", 4_000, 400),
+        append("bind", "/bind/catalina.2026-11-29.log", 4_000, 400),
+    );
+    let container = engine
+        .run("declares")
+        .env("aliyun_logs_layer", "/app/logs/**/*.log")
+        .env("sluice_logs_bind", "/bind/catalina.*.log")
+        .mount(volume.path(), "/bind")
+        .sh(&script);
+    for Side { name, standin, station } in pair.sides() {
+        assert!(wait_until(IN_TIME, || standin.count() > 100), "{name}: {}", station.tail());
+    }
+    for _ in 0..4 {
+        pair.sides().for_each(|side| side.station.kill());
+        pair.sides().for_each(|side| side.station.launch());
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    container.finish();
+    pair.expect_exactly_once(&ledger([("layer", 4_000), ("deep", 4_000), ("bind", 4_000)]));
+    for Side { name, standin, .. } in pair.sides() {
+        assert_eq!(messages(standin, "layer").len(), 8_000, "{name}");
+        assert_eq!(messages(standin, "bind").len(), 4_000, "{name}");
+    }
+}
+
+/// What is on a volume belongs to the workload, and what is in the layer to the container.
+#[test]
+fn a_container_that_is_replaced_goes_on_with_its_volume() {
+    let Some(engine) = Engine::given() else { return };
+    let mut pair = declaring(&engine);
+    let volume = Gate::new();
+    let run = |script: &str| {
+        engine
+            .run("replaced")
+            .env("aliyun_logs_shop", "/data/shop.log")
+            .mount(volume.path(), "/data")
+            .sh(script)
+    };
+    let first = run("echo one >> /data/shop.log; sleep 600");
+    await_messages(&mut pair, "shop", &["one"]);
+    let directory = first.directory();
+    drop(first);
+    assert!(!directory.exists());
+    // A line of nobody's, in between.
+    std::fs::write(volume.path().join("shop.log"), "one\ntwo\n").expect("the file can be written");
+    let second = run("echo three >> /data/shop.log; sleep 600");
+    await_messages(&mut pair, "shop", &["one", "two", "three"]);
+    drop(second);
+    // The same while no agent runs.
+    pair.stop();
+    let third = run("echo four >> /data/shop.log; sleep 600");
+    pair.start();
+    await_messages(&mut pair, "shop", &["one", "two", "three", "four"]);
+    let of_last = |document: &Document| document.text(&["container", "id"]);
+    for Side { name, standin, .. } in pair.sides() {
+        let documents = standin.documents();
+        let four = documents
+            .iter()
+            .find(|document| document.text(&["message"]).as_deref() == Some("four"));
+        assert_eq!(four.and_then(of_last).as_deref(), Some(third.id.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn files_that_change_their_names_within_a_pattern_are_read_once() {
+    let Some(engine) = Engine::given() else { return };
+    let gate = Gate::new();
+    let mut pair = declaring(&engine);
+    // By number, by date behind and within the name, to another name that fits, and by copying.
+    let script = format!(
+        "mkdir /l; cd /l; echo a0 > a.log; echo b0 > b.log; echo c0 > c.log; touch /gate/begun; \
+         {}; mv a.log a.log.1; echo a1 > a.log; mv b.log b-2026-11-28.log; echo b1 > b.log; \
+         mv c.log other-name.log; echo c1 > c.log; touch /gate/renamed; {}; \
+         echo c0-late >> other-name.log; cp a.log a-20261129.log; : > a.log; echo a2 >> a.log; \
+         gzip -c a.log.1 > a.log.1.gz && rm a.log.1; touch /gate/done; sleep 600",
+        wait("rename"),
+        wait("go")
+    );
+    let container = engine
+        .run("renames")
+        .env("aliyun_logs_l", "/l/*.log")
+        .mount(gate.path(), "/gate")
+        .sh(&script);
+    gate.reached("begun");
+    await_messages(&mut pair, "l", &["a0", "b0", "c0"]);
+    gate.open("rename");
+    gate.reached("renamed");
+    let renamed = ["a0", "b0", "c0", "a1", "b1", "c1"];
+    await_messages(&mut pair, "l", &renamed);
+    // Under their new names they are met by an agent that has only its store.
+    pair.stop();
+    pair.start();
+    await_messages(&mut pair, "l", &renamed);
+    drop(container);
+}
+
+#[test]
+fn what_cannot_be_had_is_said_and_harms_nothing_else() {
+    let Some(engine) = Engine::given() else { return };
+    let secrets = Gate::new();
+    std::fs::write(secrets.path().join("a.log"), "SECRET\n").expect("a file can be written");
+    let mut pair = declaring(&engine);
+    let script = format!(
+        "mkdir /l /l/directory.log; ln -s {secret}/a.log /l/link.log; mkfifo /l/fifo.log; \
+         ln -s /dev/stdout /l/out.log; ln -s ../../../../../../../..{secret} /l/up; \
+         ln -s /proc/1/root/etc/passwd /l/magic.log; echo good > /l/good.log; echo to-stdout; \
+         sleep 600",
+        secret = secrets.path().display()
+    );
+    let container = engine
+        .run("attacks")
+        .env("aliyun_logs_l", "/l/*.log")
+        .env("aliyun_logs_up", "/l/up/a.log")
+        .env("aliyun_logs_deep", "/l/../../../..{secret}/a.log")
+        .env("aliyun_logs_relative", "l/a.log")
+        .env("aliyun_logs_nothing", "")
+        .env("aliyun_logs_out", "stdout")
+        .sh(&script);
+    await_messages(&mut pair, "l", &["good"]);
+    await_messages(&mut pair, "out", &["to-stdout"]);
+    for Side { name, standin, station } in pair.sides() {
+        station.await_idle(IN_TIME);
+        assert_eq!(standin.count(), 2, "{name}: {}", station.tail());
+    }
+    drop(container);
+}
