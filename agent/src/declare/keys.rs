@@ -255,7 +255,7 @@ fn is_neighbour(dotted: &str) -> bool {
 fn nearest(unknown: &str) -> Option<&'static str> {
     Property::ALL
         .iter()
-        .map(|(suffix, _)| (*suffix, strsim::normalized_levenshtein(suffix, unknown)))
+        .map(|(suffix, _)| (*suffix, strsim::normalized_damerau_levenshtein(suffix, unknown)))
         .filter(|(_, likeness)| *likeness >= 0.7)
         .max_by(|a, b| a.1.total_cmp(&b.1))
         .map(|(suffix, _)| suffix)

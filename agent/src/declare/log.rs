@@ -112,39 +112,40 @@ fn note_overridden(other: &Said, counts: &Said, name: &str, problems: &mut Probl
 }
 
 fn source(name: &str, said: &Said, draft: &Draft, problems: &mut Problems) -> Option<LogSource> {
-    let mut mistake = |what: String, mend: &str| {
-        problems.add(ProblemKind::Mistake, said, Some(name), what, mend);
+    let mut problem = |kind, what: String, mend: &str| {
+        problems.add(kind, said, Some(name), what, mend);
     };
+    let mistake = ProblemKind::Mistake;
     let value = said.value.trim();
     if value == STDOUT {
         return Some(LogSource::Stdout);
     }
     if value.is_empty() {
-        mistake("the value is empty".to_owned(), "write 'stdout' or an absolute path");
+        problem(mistake, "the value is empty".to_owned(), "write 'stdout' or an absolute path");
         return None;
     }
     if value.len() > DECLARATION_VALUE_BYTES_MAX {
         let what = format!("the value is longer than {DECLARATION_VALUE_BYTES_MAX} bytes");
-        mistake(what, "write shorter paths with '*'");
+        problem(mistake, what, "write shorter paths with '*'");
         return None;
     }
     let mut patterns: Vec<PathPattern> = Vec::new();
     for (at, path) in split_list(value).enumerate() {
         if at == PATHS_PER_LOG_MAX {
             let what = format!("paths beyond the first {at} are left out");
-            mistake(what, "write patterns with '*', or several names");
+            problem(mistake, what, "write patterns with '*', or several names");
             break;
         }
         if let Some(mend) = misplaced_stream(path) {
             let what = format!("{} cannot be read as a path beside others", quoted(path));
-            mistake(what, mend);
+            problem(mistake, what, mend);
             continue;
         }
         match PathPattern::parse(path) {
             Ok(pattern) => {
                 if let Some(unknown) = pattern.unknown_date() {
                     let what = format!("{} is no part of a date", quoted(&format!("%{unknown}")));
-                    mistake(what, "it stands for itself; write '%%' if that is meant");
+                    problem(mistake, what, "it stands for itself; write '%%' if that is meant");
                 }
                 if !patterns.contains(&pattern) {
                     patterns.push(pattern);
@@ -152,9 +153,9 @@ fn source(name: &str, said: &Said, draft: &Draft, problems: &mut Problems) -> Op
             }
             Err(PatternError::NotAbsolute) => {
                 let (kind, what, mend) = no_source(path, draft);
-                problems.add(kind, said, Some(name), what, mend);
+                problem(kind, what, mend);
             }
-            Err(error) => mistake(error.to_string(), error.mend()),
+            Err(error) => problem(mistake, error.to_string(), error.mend()),
         }
     }
     (!patterns.is_empty()).then_some(LogSource::Files(patterns))

@@ -233,11 +233,11 @@ impl<'a> Places<'a> {
         self.taken[self.branch.len()].is_some()
     }
 
+    /// What the next name may be.
     fn next(&self) -> impl Iterator<Item = &'a Component> {
-        self.branch
-            .iter()
-            .zip(&self.taken)
-            .filter(|(_, taken)| taken.is_some())
-            .map(|(next, _)| next)
+        self.branch.iter().zip(&self.taken).filter_map(|(next, taken)| {
+            let spent = *next == Component::AnyDepth && *taken == Some(PATTERN_DEPTH_MAX);
+            (taken.is_some() && !spent).then_some(next)
+        })
     }
 }
