@@ -42,6 +42,38 @@ pub const FILES_PER_SOURCE_MAX: usize = 1_024;
 /// Sources that one agent follows: 10 000 containers are more than any node runs.
 pub const SOURCES_MAX: usize = 65_536;
 
+/// Logs that one container may declare. Hand-written ones are a handful; generated ones hundreds.
+pub const LOGS_PER_CONTAINER_MAX: usize = 1_000;
+
+/// Problems of one container that are told one by one: more than anyone reads.
+pub const PROBLEMS_PER_CONTAINER_MAX: usize = 100;
+
+/// Key of a declaration without its prefix: an index name of 255 bytes and the longest suffix.
+pub const DECLARATION_KEY_BYTES_MAX: usize = 288;
+
+/// One value of a declaration; what is longer is no path, pattern or target that anyone meant.
+pub const DECLARATION_VALUE_BYTES_MAX: usize = 16 << 10;
+
+/// `custom_config`, which has lines for every log of a container.
+pub const CUSTOM_CONFIG_BYTES_MAX: usize = 64 << 10;
+
+/// Extra fields of one log, and the bytes of their names and texts: they are in each document.
+pub const TAGS_PER_LOG_MAX: usize = 64;
+pub const TAG_NAME_BYTES_MAX: usize = 128;
+pub const TAG_VALUE_BYTES_MAX: usize = 1_024;
+
+/// Columns of a CSV log, as many as Elasticsearch's default of fields in one index has room for.
+pub const CSV_KEYS_MAX: usize = 500;
+
+/// Linux's `PATH_MAX`.
+pub const PATH_BYTES_MAX: usize = 4_096;
+
+/// Paths of one log.
+pub const PATHS_PER_LOG_MAX: usize = 64;
+
+/// Directories that one `**` stands for; Filebeat has 8.
+pub const PATTERN_DEPTH_MAX: usize = 16;
+
 /// The `_id`: sixteen characters of prefix and eleven hex digits of offset.
 pub const DOCUMENT_ID_BYTES: usize = 27;
 

@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::core::{FieldRules, JoinRules};
 
+use super::pattern::PathPattern;
+use super::problems::escaped;
+
 /// All that a container says of its logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declared {
@@ -28,7 +31,7 @@ pub struct Declaration {
     pub join: Option<JoinRules>,
     /// Those that were written, `index` and `topic` among them if they were.
     pub tags: BTreeMap<String, String>,
-    /// As written; the name counts where there is none.
+    /// As written but for blanks around it; the name counts where there is none.
     pub target: Option<String>,
 }
 
@@ -37,9 +40,8 @@ pub struct Declaration {
 pub enum LogSource {
     /// The runtime's log, stdout and stderr.
     Stdout,
-    /// Files by an absolute pattern of their paths in the container, as written but for blanks
-    /// around it.
-    Files(String),
+    /// Files by their paths in the container; at least one pattern, each once.
+    Files(Vec<PathPattern>),
 }
 
 /// The key of a declaration as its author wrote it.
@@ -52,8 +54,8 @@ pub enum Written {
 impl fmt::Display for Written {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Label(key) => write!(out, "label {key}"),
-            Self::Variable(key) => write!(out, "variable {key}"),
+            Self::Label(key) => write!(out, "label {}", escaped(key)),
+            Self::Variable(key) => write!(out, "variable {}", escaped(key)),
         }
     }
 }
@@ -61,6 +63,7 @@ impl fmt::Display for Written {
 /// Something in a declaration that has no effect, or another than its author may think.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    pub kind: ProblemKind,
     pub written: Written,
     /// The log that suffers from it, if it is one.
     pub name: Option<String>,
@@ -68,6 +71,17 @@ pub struct Problem {
     pub what: String,
     /// What to write instead.
     pub mend: String,
+}
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// Its author meant something by it that does not happen.
+    Mistake,
+    /// The same is said twice, and the other counts.
+    Overridden,
+    /// Most likely meant for another collector that shares the prefix.
+    Neighbour,
 }
 
 impl fmt::Display for Problem {

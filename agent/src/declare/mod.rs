@@ -3,21 +3,108 @@
 //! owns:  the declaration language
 //! never: evaluates a value; lets one bad declaration hurt another
 //!
-//! So far it understands what `collect.stdout` needs: opting out, and `<prefix>_logs_<name>=stdout`
-//! as log-pilot has it. Paths inside containers come with the drop-in.
+//! The language is log-pilot's, and wider where log-pilot has an error. Whatever cannot be
+//! understood is a [`Problem`] of the log that it belongs to, and that log is still collected if
+//! it is known where it is. Time and memory are linear in what is written, by the limits in
+//! `core::limits`.
 
+mod custom;
 mod declaration;
+mod keys;
+mod log;
+mod pattern;
+mod problems;
+mod properties;
 
+#[cfg(test)]
+mod tests;
+
+use crate::core::limits::LOGS_PER_CONTAINER_MAX;
 use crate::discover::Container;
 
-pub use declaration::{Declaration, Declared, LogSource, Problem, Written};
+pub use declaration::{Declaration, Declared, LogSource, Problem, ProblemKind, Written};
+pub use pattern::{Below, PathPattern, PatternError};
 
-/// Prefixes of declarations, in env names and labels.
-const PREFIXES: [&str; 2] = ["sluice", "aliyun"];
+use problems::Problems;
 
 /// A label or variable with this name and the value `false` keeps a container's output at home.
 const OPT_OUT_LABEL: &str = "sluice.collect";
 const OPT_OUT_ENV: &str = "SLUICE_COLLECT";
+
+/// The value of a log that is the runtime's.
+const STDOUT: &str = "stdout";
+
+/// What is read as a declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Language {
+    /// Sorted, each once: of two that declare the same, the last counts.
+    prefixes: Vec<String>,
+}
+
+impl Default for Language {
+    fn default() -> Self {
+        Self::new(["sluice", "aliyun"])
+    }
+}
+
+impl Language {
+    /// Blanks around a prefix are dropped, and so are empty ones.
+    pub fn new<'a>(prefixes: impl IntoIterator<Item = &'a str>) -> Self {
+        let trimmed = prefixes.into_iter().map(str::trim).filter(|prefix| !prefix.is_empty());
+        let mut prefixes: Vec<String> = trimmed.map(str::to_owned).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        Self { prefixes }
+    }
+
+    /// As in log-pilot's `PILOT_LOG_PREFIX`, which replaces the default; nothing in it leaves it.
+    pub fn from_list(list: &str) -> Self {
+        let language = Self::new(list.split(','));
+        if language.prefixes.is_empty() { Self::default() } else { language }
+    }
+
+    fn ranked(&self) -> &[String] {
+        &self.prefixes
+    }
+}
+
+/// Reads all declarations of a container.
+pub fn declared(container: &Container, language: &Language) -> Declared {
+    if opted_out(container) {
+        return Declared { opted_out: true, ..Declared::default() };
+    }
+    let mut problems = Problems::default();
+    let mut drafts = keys::drafts(container, language, &mut problems);
+    custom::apply(&mut drafts, &mut problems);
+    // Sorted, so that which ones are beyond the limit does not change between two readings.
+    let mut drafts: Vec<_> = drafts.logs.into_iter().collect();
+    drafts.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut logs = Vec::new();
+    let mut beyond: Option<(Written, usize)> = None;
+    for (_, draft) in &drafts {
+        if logs.len() < LOGS_PER_CONTAINER_MAX {
+            logs.extend(log::declaration(draft, &mut problems));
+        } else {
+            let first = || (draft.sources[0].1.written(), 0);
+            beyond.get_or_insert_with(first).1 += 1;
+        }
+    }
+    logs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let mut problems = problems.into_list();
+    if let Some((written, logs)) = beyond {
+        problems.push(Problem {
+            kind: ProblemKind::Mistake,
+            written,
+            name: None,
+            what: format!(
+                "{logs} logs beyond the first {LOGS_PER_CONTAINER_MAX} of the container are not \
+                 collected"
+            ),
+            mend: "declare fewer, with patterns such as '/logs/*.log'".to_owned(),
+        });
+    }
+    Declared { opted_out: false, logs, problems }
+}
 
 /// What a container says of its stdout and stderr.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,74 +117,19 @@ pub enum Stdout {
     OptedOut,
 }
 
-/// Reads the declarations of a container. A label counts before a variable, as in log-pilot.
+/// The first log of a container that is its stdout, with the default prefixes.
 pub fn stdout(container: &Container) -> Stdout {
+    let declared = declared(container, &Language::default());
+    if declared.opted_out {
+        return Stdout::OptedOut;
+    }
+    let first = declared.logs.into_iter().find(|log| log.source == LogSource::Stdout);
+    first.map_or(Stdout::Undeclared, |log| Stdout::Declared(log.target.unwrap_or(log.name)))
+}
+
+fn opted_out(container: &Container) -> bool {
     let is_false = |value: &str| matches!(value.trim(), "false" | "0" | "no" | "off");
     let label = container.labels.get(OPT_OUT_LABEL).map(String::as_str);
     let variable = container.env.iter().find(|(name, _)| name == OPT_OUT_ENV);
-    if label.or(variable.map(|(_, value)| value.as_str())).is_some_and(is_false) {
-        return Stdout::OptedOut;
-    }
-    let labels = container.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let env = container.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut names = labels.chain(env).filter_map(|(name, value)| declared(name, value));
-    let Some(name) = names.next() else { return Stdout::Undeclared };
-    Stdout::Declared(target(container, &name).unwrap_or(name))
-}
-
-/// The log's name in `aliyun_logs_catalina=stdout` or the label `aliyun.logs.catalina=stdout`.
-fn declared(name: &str, value: &str) -> Option<String> {
-    if value.trim() != "stdout" {
-        return None;
-    }
-    let log = PREFIXES.iter().find_map(|prefix| {
-        let rest = name.strip_prefix(prefix)?;
-        rest.strip_prefix("_logs_").or_else(|| rest.strip_prefix(".logs."))
-    })?;
-    let plain = !log.is_empty() && !log.contains(['.', '/']);
-    plain.then(|| log.to_owned())
-}
-
-/// `<prefix>_logs_<name>_target`, if the container names one.
-fn target(container: &Container, log: &str) -> Option<String> {
-    PREFIXES.iter().find_map(|prefix| {
-        let label = container.labels.get(&format!("{prefix}.logs.{log}.target"));
-        let name = format!("{prefix}_logs_{log}_target");
-        let variable = container.env.iter().find(|(other, _)| *other == name);
-        label.or(variable.map(|(_, value)| value)).filter(|value| !value.is_empty()).cloned()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(env: &[(&str, &str)], labels: &[(&str, &str)], expect: &Stdout) {
-        let own = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-            pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
-        };
-        let container = Container {
-            env: own(env),
-            labels: own(labels).into_iter().collect(),
-            ..Container::default()
-        };
-        assert_eq!(stdout(&container), *expect, "{env:?} {labels:?}");
-    }
-
-    #[test]
-    fn declarations() {
-        let named = |name: &str| Stdout::Declared(name.to_owned());
-        check(&[], &[], &Stdout::Undeclared);
-        check(&[("aliyun_logs_catalina", "stdout")], &[], &named("catalina"));
-        check(&[("sluice_logs_web", "stdout")], &[], &named("web"));
-        check(&[], &[("aliyun.logs.web", "stdout")], &named("web"));
-        check(&[("aliyun_logs_access", "/logs/*.log")], &[], &Stdout::Undeclared);
-        check(
-            &[("aliyun_logs_web", "stdout"), ("aliyun_logs_web_target", "shop")],
-            &[],
-            &named("shop"),
-        );
-        check(&[("SLUICE_COLLECT", "false")], &[], &Stdout::OptedOut);
-        check(&[("sluice_logs_a", "stdout")], &[("sluice.collect", "false")], &Stdout::OptedOut);
-    }
+    label.or(variable.map(|(_, value)| value.as_str())).is_some_and(is_false)
 }
