@@ -24,7 +24,9 @@ use crate::checkpoint::{Commit, Import, SourceRecord};
 use crate::config::{Config, Files as FilesPolicy, ReadFrom, Stdout as StdoutPolicy};
 use crate::core::limits::SOURCES_MAX;
 use crate::core::{LossReason, Now, Origin, Owner, SourceKey, SourceToken, matches};
-use crate::declare::{self, Asker, Declaration, Declared, FileNews, Language, LogSource, ProblemKind};
+use crate::declare::{
+    self, Asker, Declaration, Declared, FileNews, Language, LogSource, ProblemKind,
+};
 use crate::decode::Format;
 use crate::discover::opens::{FoundFile, Host};
 use crate::discover::{Change, Container, Registry, State};

@@ -10,6 +10,7 @@
 
 mod custom;
 mod declaration;
+mod files;
 mod keys;
 mod log;
 mod pattern;
@@ -23,6 +24,7 @@ use crate::core::limits::LOGS_PER_CONTAINER_MAX;
 use crate::discover::Container;
 
 pub use declaration::{Declaration, Declared, LogSource, Problem, ProblemKind, Written};
+pub use files::{Asker, DeclaredFile, FileNews, Finder, NewsFn, Reports, Wanted, report};
 pub use pattern::{Below, PathPattern, PatternError};
 
 use problems::Problems;
@@ -104,27 +106,6 @@ pub fn declared(container: &Container, language: &Language) -> Declared {
         });
     }
     Declared { opted_out: false, logs, problems }
-}
-
-/// What a container says of its stdout and stderr.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stdout {
-    /// Nothing.
-    Undeclared,
-    /// To be collected under this name, which is the target's.
-    Declared(String),
-    /// Not to be collected.
-    OptedOut,
-}
-
-/// The first log of a container that is its stdout, with the default prefixes.
-pub fn stdout(container: &Container) -> Stdout {
-    let declared = declared(container, &Language::default());
-    if declared.opted_out {
-        return Stdout::OptedOut;
-    }
-    let first = declared.logs.into_iter().find(|log| log.source == LogSource::Stdout);
-    first.map_or(Stdout::Undeclared, |log| Stdout::Declared(log.target.unwrap_or(log.name)))
 }
 
 fn opted_out(container: &Container) -> bool {

@@ -22,7 +22,7 @@ fn values_stay_data() {
         let LogSource::Files(patterns) = &log.source else { panic!("no files") };
         assert_eq!(patterns[0].as_str(), path);
         assert_eq!(log.target.as_deref(), Some(evil));
-        assert_eq!(super::tags(&log), [("k", evil)]);
+        assert_eq!(tags(&log), [("k", evil)]);
         let expect = crate::core::FieldFormat::Regexp { pattern: evil.to_owned() };
         assert_eq!(log.fields.format, expect);
     }
@@ -80,7 +80,7 @@ fn a_container_full_of_declarations() {
     let declared = declared(&container, &Language::default());
     assert_eq!(declared.logs.len(), LOGS_PER_CONTAINER_MAX);
     assert_eq!(declared.logs[999].name, "log_00999");
-    assert_eq!(super::tags(&declared.logs[999]), [("n", "999")]);
+    assert_eq!(tags(&declared.logs[999]), [("n", "999")]);
     assert_eq!(declared.problems.len(), PROBLEMS_PER_CONTAINER_MAX + 2);
     let beyond = &declared.problems[PROBLEMS_PER_CONTAINER_MAX + 1];
     assert!(beyond.what.starts_with("19000 logs beyond the first 1000"), "{beyond}");

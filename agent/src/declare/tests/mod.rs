@@ -54,22 +54,30 @@ fn tags(log: &Declaration) -> Vec<(&str, &str)> {
 
 #[test]
 fn stdout_of_a_container() {
-    let check = |env: &[(&str, &str)], labels: &[(&str, &str)], expect: &Stdout| {
-        assert_eq!(stdout(&container(env, labels)), *expect, "{env:?} {labels:?}");
+    let check = |env: &[(&str, &str)], labels: &[(&str, &str)], expect: Option<&str>| {
+        let declared = declared(&container(env, labels), &Language::default());
+        let log = declared.logs.into_iter().find(|log| log.source == LogSource::Stdout);
+        let target = log.map(|log| log.target.unwrap_or(log.name));
+        assert_eq!(target.as_deref(), expect, "{env:?} {labels:?}");
     };
-    let named = |name: &str| Stdout::Declared(name.to_owned());
-    check(&[], &[], &Stdout::Undeclared);
-    check(&[("aliyun_logs_catalina", "stdout")], &[], &named("catalina"));
-    check(&[("sluice_logs_web", "stdout")], &[], &named("web"));
-    check(&[], &[("aliyun.logs.web", "stdout")], &named("web"));
-    check(&[("aliyun_logs_access", "/logs/*.log")], &[], &Stdout::Undeclared);
-    check(
-        &[("aliyun_logs_web", "stdout"), ("aliyun_logs_web_target", "shop")],
-        &[],
-        &named("shop"),
-    );
-    check(&[("SLUICE_COLLECT", "false")], &[], &Stdout::OptedOut);
-    check(&[("sluice_logs_a", "stdout")], &[("sluice.collect", "false")], &Stdout::OptedOut);
+    check(&[], &[], None);
+    check(&[("aliyun_logs_catalina", "stdout")], &[], Some("catalina"));
+    check(&[("sluice_logs_web", "stdout")], &[], Some("web"));
+    check(&[], &[("aliyun.logs.web", "stdout")], Some("web"));
+    check(&[("aliyun_logs_access", "/logs/*.log")], &[], None);
+    check(&[("aliyun_logs_web", "stdout"), ("aliyun_logs_web_target", "shop")], &[], Some("shop"));
+}
+
+#[test]
+fn who_opts_out_declares_nothing() {
+    let check = |env: &[(&str, &str)], labels: &[(&str, &str)], expect: bool| {
+        let declared = declared(&container(env, labels), &Language::default());
+        assert_eq!(declared.opted_out, expect, "{env:?} {labels:?}");
+        assert_eq!(declared.logs.is_empty(), expect);
+    };
+    check(&[("sluice_logs_a", "stdout"), ("SLUICE_COLLECT", "false")], &[], true);
+    check(&[("sluice_logs_a", "stdout")], &[("sluice.collect", "false")], true);
+    check(&[("sluice_logs_a", "stdout")], &[("sluice.collect", "true")], false);
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn two_prefixes() {
         &["a /a.log"],
     );
     assert_eq!(declared.logs[0].target.as_deref(), Some("new"));
-    assert_eq!(super::tags(&declared.logs[0]), [("k", "v")]);
+    assert_eq!(tags(&declared.logs[0]), [("k", "v")]);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn times_of_formats() {
 fn tags_and_targets() {
     let check = |list: &str, expect: &[(&str, &str)], wrong: usize| {
         both(&[("_tags", list)], |log, problems| {
-            assert_eq!(super::tags(&log), expect, "{list:?}");
+            assert_eq!(tags(&log), expect, "{list:?}");
             assert_eq!(problems.len(), wrong, "{list:?} {problems:?}");
         });
     };
@@ -112,7 +112,7 @@ fn tags_and_targets() {
         assert_eq!((log.tags.len(), problems.len()), (64, 36));
     });
     both(&[("_tags", &format!("long={},b=1", "x".repeat(2_000)))], |log, problems| {
-        assert_eq!((super::tags(&log), problems.len()), (vec![("b", "1")], 1));
+        assert_eq!((tags(&log), problems.len()), (vec![("b", "1")], 1));
     });
     both(&[("_target", " Shop/Logs ")], |log, _| {
         assert_eq!(log.target.as_deref(), Some("Shop/Logs"))
@@ -194,9 +194,9 @@ fn custom_config() {
         &[],
     );
     assert_eq!(logs(&declared), ["acc stdout", "access /a.log", "my_app /m.log"]);
-    assert_eq!(super::tags(&declared.logs[0]), [("stage", "dev"), ("team", "shop")]);
-    assert_eq!(super::tags(&declared.logs[1]), [("team", "mine")], "a tag of its own wins");
-    assert_eq!(super::tags(&declared.logs[2]), [("a.b", "c=d")]);
+    assert_eq!(tags(&declared.logs[0]), [("stage", "dev"), ("team", "shop")]);
+    assert_eq!(tags(&declared.logs[1]), [("team", "mine")], "a tag of its own wins");
+    assert_eq!(tags(&declared.logs[2]), [("a.b", "c=d")]);
     let join = JoinRules {
         pattern: "^\\d".to_owned(),
         negate: true,
