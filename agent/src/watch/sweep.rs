@@ -188,13 +188,16 @@ impl Sweep {
 
     /// When the next look is due; `None` without files.
     pub(super) fn next_wake_ns(&self) -> Option<u64> {
-        let files = self.entries.len() as u32;
+        let files = self.entries.len() as u128;
         if files == 0 {
             return None;
         }
         let interval = self.spread();
-        let tick = (interval / files).clamp(TICK_MIN.min(interval), interval);
-        Some(self.last_ns.unwrap_or(0).saturating_add(tick.as_nanos() as u64))
+        // The thread wakes for other things too, and what was gained until then counts: a wait of
+        // a whole interval from each of those would put the look off by as much again.
+        let left = interval.as_nanos().saturating_sub(self.credit).div_ceil(files);
+        let wait = left.max(TICK_MIN.min(interval).as_nanos());
+        Some(self.last_ns.unwrap_or(0).saturating_add(wait as u64))
     }
 
     /// The time for one look at each file.
@@ -313,6 +316,26 @@ mod tests {
         assert_eq!(found, (1..100).step_by(2).collect::<Vec<_>>());
         // A long sleep makes each due once.
         assert_eq!(sweep.step(3_600_000_000_000, &mut findings), 50);
+    }
+
+    #[test]
+    fn a_wake_up_for_another_thing_puts_no_look_off() {
+        const SECOND: u64 = 1_000_000_000;
+        let dir = tempfile::tempdir().unwrap();
+        let mut sweep = Sweep::new(Duration::from_secs(2), 2_000);
+        sweep.insert(entry(dir.path(), 1));
+        let (mut now, mut looked, mut last, mut longest) = (0, 0, 0, 0);
+        while now < 60 * SECOND {
+            if sweep.step(now, &mut Vec::new()) > 0 {
+                longest = longest.max(now - last);
+                last = now;
+                looked += 1;
+            }
+            // As the watcher does, every 5 s.
+            let other = (now / (5 * SECOND) + 1) * 5 * SECOND;
+            now = sweep.next_wake_ns().unwrap().min(other);
+        }
+        assert_eq!((looked, longest), (29, 2 * SECOND));
     }
 
     #[test]
