@@ -71,19 +71,35 @@ pub(super) fn run(arguments: &Arguments, program: Option<&Path>) -> Result<Verdi
     }
     Ok(Verdict {
         bench: record_name(&arguments.part),
-        definition: format!(
-            "on {}: a write of 240 bytes in processor time of its thread, medians of rounds in turn; \
-             one line at a time from before its write to its document in the stand-in, with \
-             flush_interval 0s; {} followed files without a write; one file with 10 000 writes a \
-             second, each for {} s",
-            std::env::temp_dir().display(),
-            arguments.files,
-            arguments.seconds
-        ),
+        definition: definition(arguments, is_wanted),
         findings,
         runs,
         figure,
     })
+}
+
+/// Of the parts that ran.
+fn definition(arguments: &Arguments, is_wanted: impl Fn(Part) -> bool) -> String {
+    let Arguments { files, seconds, lines, .. } = arguments;
+    let parts = [
+        (
+            Part::Cost,
+            "a write of 240 bytes in processor time of its thread, medians of rounds in turn"
+                .into(),
+        ),
+        (
+            Part::Latency,
+            format!(
+                "{lines} lines, one at a time, from before its write to its document in the stand-in, \
+             with flush_interval 0s"
+            ),
+        ),
+        (Part::Idle, format!("{files} followed files without a write, for {seconds} s")),
+        (Part::Busy, format!("one file with 10 000 writes a second, for {seconds} s")),
+    ];
+    let ran: Vec<String> =
+        parts.into_iter().filter(|(part, _)| is_wanted(*part)).map(|(_, words)| words).collect();
+    format!("on {}: {}", std::env::temp_dir().display(), ran.join("; "))
 }
 
 /// A part that is run by itself does not overwrite the record of the others.
