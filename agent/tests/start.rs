@@ -15,8 +15,10 @@ use common::{
     wait_until,
 };
 use redb::{Database, TableDefinition};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities};
 use serde_json::{Value, json};
+use sluice::sys::{OF_ADMINISTRATION, OF_PROGRAMS};
 use sluice_bench::http::{Client, Response};
 use sluice_bench::load::{ContainerSpec, Stream};
 use sluice_bench::standin::{Auth, Standin, StandinConfig};
@@ -457,6 +459,54 @@ fn health_and_metrics() {
     assert!(standin.wait_count(110, IN_TIME), "{:#?}", standin.snapshot());
     agent.terminate();
     assert!(get(port, "/healthz").is_none(), "it still answers");
+}
+
+/// What the kernel watcher takes, of all that a thread has or could get back; `None` if the thread
+/// has ended.
+fn held_by(thread: Option<Pid>) -> Option<CapabilitySet> {
+    let CapabilitySets { effective, permitted, inheritable } = capabilities(thread).ok()?;
+    Some((effective | permitted | inheritable) & (OF_PROGRAMS | OF_ADMINISTRATION))
+}
+
+#[test]
+fn two_threads_alone_keep_what_the_kernel_watcher_takes() {
+    let all = OF_PROGRAMS | OF_ADMINISTRATION;
+    let ours = held_by(None).expect("this thread runs");
+    if ours != all {
+        eprintln!("SKIPPED: capabilities of threads: there are only {ours:?} to give away here");
+        return;
+    }
+    let standin = standin();
+    let node = Node::sending_to(&standin);
+    let mut writer = Writer::alone(&node.root(), Container::new("one"), 8);
+    writer.lines(Stream::Stdout, 10);
+    let mut agent = node.start();
+    agent.wait_until_it_runs();
+    // Each kind of thread has had its work by then.
+    assert!(standin.wait_count(10, SOON), "{:#?}", standin.snapshot());
+    let mut threads: Vec<(String, CapabilitySet)> = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{}/task", agent.pid())).expect("it runs") {
+        let task = task.expect("can be listed").path();
+        let id = task.file_name().and_then(|id| id.to_str()?.parse().ok()).expect("a number");
+        // One of a pool may end meanwhile.
+        let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
+        let Some(held) = held_by(Pid::from_raw(id)) else { continue };
+        threads.push((name.trim().to_owned(), held));
+    }
+    for (name, held) in &threads {
+        let kept = match name.as_str() {
+            "watch" => all,
+            "opens" => OF_ADMINISTRATION,
+            _ => CapabilitySet::empty(),
+        };
+        assert_eq!(*held, kept, "{name} of {threads:?}");
+    }
+    let count = |name: &str| threads.iter().filter(|thread| thread.0 == name).count();
+    for name in ["watch", "opens", "sluice", "sluice-log", "sluice-commit"] {
+        assert_eq!(count(name), 1, "{name} of {threads:?}");
+    }
+    assert!(count("sluice-wait") > 0, "{threads:?}");
+    agent.terminate();
 }
 
 #[test]
