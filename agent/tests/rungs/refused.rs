@@ -3,9 +3,14 @@
 use std::env;
 use std::fs::{self, File};
 use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::process::Pid;
+use rustix::thread::{CapabilitySet, capabilities};
 use seccompiler::{SeccompAction, SeccompFilter, apply_filter};
+use sluice::agent::Threads;
 use sluice::kernel::{Identity, Kernel, Settings};
 use sluice::sys::{OF_ADMINISTRATION, OF_PROGRAMS, drop_capabilities};
 use sluice_vm::contract::PLAN_PATH;
@@ -16,6 +21,16 @@ const CASES: &[(&str, &[&str])] = &[
     ("no BTF", &["/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF"]),
     ("seccomp", &["seccomp filter"]),
     ("capability dropped later", &[]),
+    (
+        "threads of the agent",
+        &[
+            "watch keeps SYS_ADMIN PERFMON BPF,",
+            "opens keeps SYS_ADMIN,",
+            "all others nothing;",
+            "refused: ",
+            "CAP_BPF",
+        ],
+    ),
     ("watcher without capabilities", &["inotify", "CAP_BPF"]),
     // Last: a machine does not come back from it.
     ("lockdown", &["confidentiality"]),
@@ -82,6 +97,7 @@ pub(crate) fn child(which: &str) -> ExitCode {
             Kernel::open(&Settings::default()).err().map(|error| error.to_string())
         }
         "capability dropped later" => Some(dropped_later()),
+        "threads of the agent" => Some(threads()),
         "watcher without capabilities" => Some(watcher()),
         "lockdown" => lockdown(),
         other => panic!("no case {other}"),
@@ -118,6 +134,52 @@ fn dropped_later() -> String {
         Ok(_) => "followed all the same".to_owned(),
         Err(error) => error.to_string(),
     }
+}
+
+/// As `sluice run` makes them; and what a thread that is made after them gets from the kernel.
+fn threads() -> String {
+    let _first = Threads::first().unwrap();
+    let later = thread::Builder::new().name("later".to_owned());
+    let refused = later.spawn(|| Kernel::open(&Settings::default()).err()).unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    // Each takes its name and drops its own, in a moment.
+    let is_done = |(_, first): (String, Vec<String>)| {
+        first.len() == 2 && first.iter().any(|words| words == "opens keeps SYS_ADMIN")
+    };
+    while !is_done(held()) {
+        assert!(Instant::now() < until, "{:?}", held());
+        thread::sleep(Duration::from_millis(1));
+    }
+    let (others, mut words) = held();
+    words.sort_by(|one, other| other.cmp(one));
+    words.push(format!("all others {others}"));
+    let refused = refused
+        .join()
+        .unwrap()
+        .map_or("not refused".to_owned(), |error| format!("refused: {error}"));
+    format!("{}; another thread is {refused}", words.join(", "))
+}
+
+/// What the threads of this process keep: the two in words, and all others together.
+fn held() -> (String, Vec<String>) {
+    let all = OF_PROGRAMS | OF_ADMINISTRATION;
+    let words = |held: CapabilitySet| {
+        let names: Vec<&str> = held.iter_names().map(|(name, _)| name).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(" ") }
+    };
+    let (mut others, mut first) = (CapabilitySet::empty(), Vec::new());
+    for task in fs::read_dir("/proc/self/task").unwrap() {
+        let task = task.unwrap().path();
+        let id = task.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        let Ok(name) = fs::read_to_string(task.join("comm")) else { continue };
+        let Ok(sets) = capabilities(Pid::from_raw(id)) else { continue };
+        let held = (sets.effective | sets.permitted | sets.inheritable) & all;
+        match name.trim() {
+            name @ ("watch" | "opens") => first.push(format!("{name} keeps {}", words(held))),
+            _ => others |= held,
+        }
+    }
+    (words(others), first)
 }
 
 /// The whole watcher goes on by inotify and says why.
