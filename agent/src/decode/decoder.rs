@@ -185,6 +185,11 @@ impl Decoder {
         self.format == Format::Text && (self.carry.overlong || self.carry.stdout.cut)
     }
 
+    /// Nothing of a line was taken that has not ended.
+    pub fn is_between_lines(&self) -> bool {
+        self.carry.is_empty()
+    }
+
     /// The longest line that stays in one piece, with its newline.
     fn line_bytes_max(&self) -> usize {
         match self.format {

@@ -102,9 +102,9 @@ impl Raw for OpenFile {
 }
 
 /// What stands under a name now; a link is not followed.
-pub(super) fn id_of(directory: impl AsFd, name: &str) -> io::Result<FileId> {
+pub(super) fn stat_of(directory: impl AsFd, name: &str) -> io::Result<Stat> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
-    Ok(stat_by(rustix::fs::statx(directory, name, flags, STAT_WANTED)?).id)
+    Ok(stat_by(rustix::fs::statx(directory, name, flags, STAT_WANTED)?))
 }
 
 fn stat(file: impl AsFd) -> io::Result<Stat> {

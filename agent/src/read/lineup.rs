@@ -21,6 +21,8 @@ pub struct KnownFile<Handle> {
     pub first_line: FirstLine,
     /// An equal id does not make it the same file: nobody held it open meanwhile.
     pub needs_proof: bool,
+    /// It was read to this length and left, and has news if it is longer.
+    pub left_at: Option<u64>,
     /// To read a first line again that was not whole.
     pub handle: Option<Handle>,
 }
@@ -226,7 +228,11 @@ impl<Handle> Place<Handle> {
 fn is_same<Handle>(known: &KnownFile<Handle>, seen: &Seen<Handle>) -> bool {
     match &seen.content {
         Content::Shut => true,
-        Content::Opened(opened) => opened.first_line == known.first_line,
+        // Of one that was left with half a line as its first, another is the first now.
+        Content::Opened(opened) => {
+            let is_proven = known.left_at.is_some() && !known.needs_proof;
+            is_proven || opened.first_line == known.first_line
+        }
         Content::Refused(_) => false,
     }
 }
@@ -317,6 +323,7 @@ mod tests {
             archive: archive.map(id),
             first_line,
             needs_proof: false,
+            left_at: None,
             handle: None,
         }
     }

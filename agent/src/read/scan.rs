@@ -1,6 +1,6 @@
 //! A look at the directory of a runtime log: which files there are, and which are new to us.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use rustix::fs::Dir;
 
 use super::Directory;
 use super::archive::Archive;
-use super::file::{FileId, OpenFile, Shared, id_of};
+use super::file::{FileId, OpenFile, Shared, Stat, stat_of};
 use super::first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
 use super::lineup::{Content, KnownFile, Look, Opened, Patience, Seen, Vanished, conclude};
 use super::names::file_rank;
@@ -120,10 +120,10 @@ const LISTINGS_MAX: usize = 32;
 
 fn look(job: ScanJob<Shared>) -> Result<Look<Shared>, ScanFailure<Shared>> {
     let ScanJob { directory, current, mut known, opened, held, begin, patience, .. } = job;
-    let by_id: HashSet<FileId> = known
+    let by_id: HashMap<FileId, Option<u64>> = known
         .iter()
         .filter(|file| !file.needs_proof)
-        .flat_map(|file| [Some(file.id), file.archive])
+        .flat_map(|file| [Some((file.id, file.left_at)), file.archive.map(|id| (id, None))])
         .flatten()
         .collect();
     let mut files = Files { directory, current, by_id, open: Vec::new() };
@@ -170,8 +170,8 @@ struct Entry {
 struct Files {
     directory: Directory,
     current: String,
-    /// Known by their id alone.
-    by_id: HashSet<FileId>,
+    /// Known by their id alone, up to the length at which they were left.
+    by_id: HashMap<FileId, Option<u64>>,
     open: Vec<Open>,
 }
 
@@ -226,11 +226,12 @@ impl Files {
         rank: u64,
         number: usize,
     ) -> io::Result<Option<FileId>> {
-        let id = match id_of(directory, name) {
+        let stat = match stat_of(directory, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            id => id?,
+            stat => stat?,
         };
-        if self.by_id.contains(&id) {
+        let id = stat.id;
+        if self.has_no_news(&stat) {
             return Ok(Some(id));
         }
         if let Some(open) = self.open.iter_mut().find(|open| open.seen.id == id) {
@@ -255,6 +256,11 @@ impl Files {
         }
     }
 
+    fn has_no_news(&self, stat: &Stat) -> bool {
+        let known = self.by_id.get(&stat.id);
+        known.is_some_and(|left_at| left_at.is_none_or(|length| stat.size <= length))
+    }
+
     /// By the id of the open file, which may be another than the name's a moment ago.
     fn take(
         &mut self,
@@ -266,7 +272,7 @@ impl Files {
         let mut file = file.ok()?;
         let stat = file.stat().ok()?;
         let is_archive = is_archive(&name);
-        if self.by_id.contains(&stat.id) {
+        if self.has_no_news(&stat) {
             return Some(stat.id);
         }
         self.open.retain(|open| open.seen.id != stat.id);
@@ -389,6 +395,7 @@ mod tests {
             archive: archive.or(is_archive.then_some(found.id)),
             first_line: opened.first_line,
             needs_proof: false,
+            left_at: None,
             handle: Some(opened.handle.clone()),
         }
     }
@@ -410,6 +417,26 @@ mod tests {
         assert_eq!(all[0].first_line, FirstLine::Unfinished);
         let again = whole(scan(job(directory.path(), all)).look.unwrap());
         assert!(again.iter().all(|found| matches!(found.kind, FoundKind::Known)));
+    }
+
+    #[test]
+    fn a_known_file_is_opened_once_it_is_longer_than_when_it_was_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join("c-json.log.1");
+        std::fs::write(&left, "half").unwrap();
+        std::fs::write(directory.path().join(CURRENT), "new\n").unwrap();
+        let all: Vec<_> = whole(scan(job(directory.path(), Vec::new())).look.unwrap());
+        let mut all: Vec<_> = all.iter().map(known).collect();
+        let id = all[0].id;
+        all[0].left_at = Some(4);
+        let look = || whole(scan(job(directory.path(), all.clone())).look.unwrap());
+        assert!(look().iter().all(|found| matches!(found.kind, FoundKind::Known)));
+        std::fs::write(&left, "half a line\n").unwrap();
+        let found = look();
+        // Its first line has become another, and it is the same all the same.
+        let FoundKind::Opened { known, opened, .. } = &found[0].kind else { panic!("{found:?}") };
+        assert_eq!((*known, opened.stat.size), (Some(id), 12));
+        assert!(matches!(found[1].kind, FoundKind::Known));
     }
 
     #[test]

@@ -54,6 +54,9 @@ impl<F: Files> Worker<F> {
         } else if source.read_was_ended && is_last {
             self.at_end_of_source(token, outputs);
         }
+        if is_text && is_last {
+            self.look_for_late(token);
+        }
     }
 
     /// Whether a rotated file of text has to be looked at again before the next one is read: its
@@ -64,11 +67,12 @@ impl<F: Files> Worker<F> {
         if file.is_archive || file.truncated || source.removed || source.ended {
             return false;
         }
-        let quiet = if rest.is_empty() && !source.decoder.is_inside_line() {
-            ROTATED_QUIET
-        } else {
-            OPEN_LINE_QUIET
-        };
+        let is_whole = rest.is_empty() && !source.decoder.is_inside_line();
+        if file.went_back && is_whole {
+            // The next look finds what comes still.
+            return false;
+        }
+        let quiet = if is_whole || file.went_back { ROTATED_QUIET } else { OPEN_LINE_QUIET };
         let size = source.offset + rest.len() as u64;
         let since = source.quiet.since(file, size, self.now.mono_ns);
         let until = since + quiet.as_nanos() as u64;
@@ -159,7 +163,7 @@ impl<F: Files> Worker<F> {
             && !file.truncated
         {
             born.record.finished = Some(offset);
-            source.next_base = born.record.base + offset;
+            source.next_base = source.next_base.max(born.record.base + offset);
         }
         if let Some(next) = source.files.get(index + 1) {
             source.reading = next.sequence;
@@ -222,13 +226,14 @@ impl<F: Files> Worker<F> {
             closed: file.closed,
             archive: None,
             truncated: false,
+            went_back: false,
             start: 0,
             first_line: FirstLine::Unfinished,
             born: None,
         };
         file.closed = true;
         if let Some(born) = &mut file.born {
-            source.next_base = born.record.base + offset;
+            source.next_base = source.next_base.max(born.record.base + offset);
         }
         source.files.insert(index + 1, fresh);
         // How much was written and cut away unread nobody can know.

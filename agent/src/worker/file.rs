@@ -10,6 +10,7 @@ use crate::read::{FileId, FirstLine};
 
 /// A file in the queue of a source, oldest first.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own that was observed")]
 pub(super) struct FileState<Handle> {
     /// Rises within the source; never the same for two files, nor for two generations of one.
     pub sequence: u64,
@@ -23,6 +24,8 @@ pub(super) struct FileState<Handle> {
     pub archive: Option<FileId>,
     /// Its bytes were overwritten; what was not read of them is gone.
     pub truncated: bool,
+    /// It was left once and is read on now.
+    pub went_back: bool,
     /// Where reading begins on first sight.
     pub start: u64,
     pub first_line: FirstLine,

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::file::{Born, FileState, prefix_at};
+use super::late;
 use super::source::{Source, fingerprint};
 use super::step::Worker;
 use super::{Output, source::Place};
@@ -25,6 +26,7 @@ impl<F: Files> Worker<F> {
         source.scan_running = true;
         source.scanned_after_end = false;
         source.files_begun_at_scan = source.files_begun;
+        source.looked_mono_ns = self.now.mono_ns;
         let job = ScanJob {
             source: token,
             directory: source.directory.clone(),
@@ -163,9 +165,12 @@ fn merge<Handle: Clone>(
 /// begin with the same one.
 fn forget_settled<Handle>(source: &mut Source<Handle>, on_disk: &HashSet<FileId>) {
     let is_there = |id: &FileId| on_disk.contains(id);
-    let (kept, gone) = std::mem::take(&mut source.settled)
-        .into_iter()
-        .partition(|record| is_there(&record.id) || record.archive.as_ref().is_some_and(is_there));
+    let late = &source.late;
+    let (kept, gone) = std::mem::take(&mut source.settled).into_iter().partition(|record| {
+        is_there(&record.id)
+            || record.archive.as_ref().is_some_and(is_there)
+            || late.iter().any(|late| late.id == record.id)
+    });
     source.settled = kept;
     if source.key.family().is_some() {
         source.stray(gone);
@@ -191,13 +196,13 @@ fn place<Handle: Clone>(
             let record = known.and_then(|known| remembered(source, known, archive));
             if let (Some(known), None) = (known, &record) {
                 became(source, known, archive);
+                late::take_note(source, known, &name, &opened);
                 return;
             }
             (record, is_archive, archive, opened)
         }
     };
-    let Opened { handle, stat: _, first_line, start } = opened;
-    if is_archive && fingerprint(first_line).is_none() {
+    if is_archive && fingerprint(opened.first_line).is_none() {
         if !source.passed_over.contains(&id) {
             // Not even one whole line can be read of it.
             outputs.push(Output::Lost(source.loss(&name, LossReason::ReadError, 0, None)));
@@ -208,11 +213,13 @@ fn place<Handle: Clone>(
     if record.as_ref().is_some_and(|record| record.finished == Some(record.frontier)) {
         source.dirty = true;
         source.settled.extend(record);
+        late::take_note(source, id, &name, &opened);
         return;
     }
     if source.scanned || id.birth_ns >= source.followed_wall_ns - BIRTH_SLACK_NS {
         source.files_found += 1;
     }
+    let Opened { handle, stat: _, first_line, start } = opened;
     let closed = name != source.current || !on_disk.contains(&id);
     let start = record.as_ref().map_or(start, |record| record.frontier);
     let born = record.map(|record| revive(source, record));
@@ -227,6 +234,7 @@ fn place<Handle: Clone>(
         closed,
         archive,
         truncated: false,
+        went_back: false,
         start,
         first_line,
         born,
@@ -263,7 +271,7 @@ fn remembered<Handle>(
 }
 
 /// A known file again: rules that have changed since hold from where nothing was sent yet.
-fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
+pub(super) fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
     let reserved = record.reserved.max(record.frontier);
     if record.journal.rules(reserved) != Some(source.target.rules()) {
         record.journal.add(reserved, Entry::Rules(source.target.rules().clone()));

@@ -51,6 +51,8 @@ impl<F: Files> Worker<F> {
                 self.release(&index);
             }
             self.make_ready(token);
+        } else if !source.late.is_empty() {
+            self.make_ready(token);
         }
         self.settle_if_drained(token);
         let _ = outputs;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::file::{FileState, prefix_at};
 use super::follow::LOOKS_MAX;
+use super::late::Late;
 use super::{Follow, Loss, Takeover};
 use crate::checkpoint::{Entry, FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
@@ -82,6 +83,12 @@ pub(super) struct Source<Handle> {
     pub left: bool,
     /// From the store, not met on disk yet.
     pub remembered: Vec<FileRecord>,
+    /// Files of text that have grown since they were left, to be gone back to.
+    pub late: Vec<Late<Handle>>,
+    /// The current file's size, as far as it was known when there were news last.
+    pub heard_at_size: Option<u64>,
+    /// When the last look at the directory began.
+    pub looked_mono_ns: u64,
     pub lineages: Vec<Lineage>,
     /// Bytes of all files that were read to their end.
     pub next_base: u64,
@@ -210,6 +217,9 @@ impl<Handle> Source<Handle> {
             strayed: record.strayed,
             left: false,
             remembered: record.files,
+            late: Vec::new(),
+            heard_at_size: None,
+            looked_mono_ns: 0,
             lineages: record.lineages,
             next_base,
             last_day,
@@ -269,17 +279,23 @@ impl<Handle> Source<Handle> {
     {
         let settled = self.settled.iter().map(|record| {
             let is_lasting = record.id.is_lasting();
-            by_record(record, !is_lasting)
+            by_record(record, !is_lasting, self.left_at(record))
         });
-        let remembered = self.remembered.iter().map(|record| by_record(record, true));
+        let remembered = self.remembered.iter().map(|record| by_record(record, true, None));
         let files = self.files.iter().map(|file| KnownFile {
             id: file.id,
             archive: file.archive(),
             first_line: file.first_line(),
             needs_proof: false,
+            left_at: file.born.as_ref().and_then(|born| self.left_at(&born.record)),
             handle: Some(file.handle.clone()),
         });
         remembered.chain(settled).chain(files).collect()
+    }
+
+    /// Of a file that may grow although it was read to its end: who writes text keeps it open.
+    fn left_at(&self, record: &FileRecord) -> Option<u64> {
+        record.finished.filter(|_| self.format == Format::Text)
     }
 
     /// Takes the next number among files with this first line.
@@ -325,7 +341,10 @@ impl<Handle> Source<Handle> {
                 born.record.frontier = length;
                 born.record.journal.prune(length);
                 if !file.truncated {
-                    self.settled.push(born.record);
+                    // In its old place, if it was gone back to.
+                    let base = born.record.base;
+                    let at = self.settled.partition_point(|settled| settled.base <= base);
+                    self.settled.insert(at, born.record);
                 }
             }
         }
@@ -427,7 +446,7 @@ impl<Handle> Source<Handle> {
 
     /// Nothing is read, nothing in flight, nothing unfinished.
     pub(super) fn is_drained(&self) -> bool {
-        self.finished && self.ledger.is_empty() && !self.in_batch
+        self.finished && self.ledger.is_empty() && !self.in_batch && self.late.is_empty()
     }
 
     pub(super) fn position(&self) -> Position {
@@ -458,12 +477,17 @@ impl<Handle> Source<Handle> {
     }
 }
 
-fn by_record<Handle>(record: &FileRecord, needs_proof: bool) -> KnownFile<Handle> {
+fn by_record<Handle>(
+    record: &FileRecord,
+    needs_proof: bool,
+    left_at: Option<u64>,
+) -> KnownFile<Handle> {
     KnownFile {
         id: record.id,
         archive: record.archive,
         first_line: FirstLine::Fingerprint(record.first_line),
         needs_proof,
+        left_at,
         handle: None,
     }
 }

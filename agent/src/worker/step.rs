@@ -192,6 +192,7 @@ impl<F: Files> Worker<F> {
             Input::News(news) => {
                 if let Some(source) = self.sources.get_mut(&news.source) {
                     source.files_begun = source.files_begun.max(news.files_begun);
+                    source.heard_at_size = Some(source.size_seen);
                 }
                 if news.names {
                     self.start_scan(news.source);

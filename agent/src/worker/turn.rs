@@ -38,6 +38,10 @@ impl<F: Files> Worker<F> {
             return;
         }
         source.retry_mono_ns = None;
+        if self.waits_to_go_back(token) {
+            return;
+        }
+        let Some(source) = self.sources.get_mut(&token) else { return };
         let Some(index) = source.reading_index() else {
             self.at_end_of_source(token, outputs);
             return;

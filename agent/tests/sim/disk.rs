@@ -134,7 +134,9 @@ impl SimFiles {
             let stat = disk.stat(*inode);
             let is_archive = name.ends_with(".gz");
             let is_known = |file: &&KnownFile<Handle>| {
-                !file.needs_proof && (file.id == stat.id || file.archive == Some(stat.id))
+                let is_left = file.left_at.is_none_or(|length| stat.size <= length);
+                !file.needs_proof
+                    && (file.id == stat.id && is_left || file.archive == Some(stat.id))
             };
             let content = if job.known.iter().find(is_known).is_some() {
                 Content::Shut

@@ -20,7 +20,7 @@ use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettin
 use crate::disk::{Disk, SimFiles};
 use crate::rng::Rng;
 use crate::server::{Answer, Server};
-use crate::writer::{Container, Options};
+use crate::writer::{Container, LATE, Options};
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
@@ -305,10 +305,11 @@ impl World {
     fn write(&mut self, number: usize) {
         let container = &mut self.containers[number];
         let mut disk = self.disk.borrow_mut();
+        let late = container.late.len();
         let names = container.write(&mut disk, &mut self.rng, self.now.wall_ns);
         drop(disk);
         let ended = container.ended;
-        if names {
+        if names || container.late.len() > late {
             self.rotated_mono_ns = self.now.mono_ns;
         }
         if ended && self.scenario.removes {
@@ -556,6 +557,23 @@ impl World {
         Err(format!("undated lines: wrote {written:?}, received {received:?}"))
     }
 
+    /// What came late to a file stands behind later lines; it has to be there once.
+    fn check_late(&self, container: &Container) -> Result<(), String> {
+        let documents = self.server.documents.iter().chain(&self.letters);
+        let mut received: Vec<&str> = documents
+            .filter(|(_, document)| document["container"]["id"] == container.id.as_str())
+            .filter_map(|(_, document)| document["message"].as_str())
+            .filter(|message| message.starts_with(LATE))
+            .collect();
+        received.sort_unstable();
+        let mut written: Vec<&str> = container.late.iter().map(String::as_str).collect();
+        written.sort_unstable();
+        if received == written {
+            return Ok(());
+        }
+        Err(format!("late lines: wrote {written:?}, received {received:?}"))
+    }
+
     fn check(&self) -> Result<(), String> {
         if let Some(loss) = self.losses.first() {
             return Err(format!("a loss was declared where none can be: {loss}"));
@@ -568,7 +586,9 @@ impl World {
         }
         for container in &self.containers {
             let is_text = container.format() == Format::Text;
-            if !is_text {
+            if is_text {
+                self.check_late(container)?;
+            } else {
                 self.check_raw(container)?;
             }
             // A file is neither, and its lines have no time.
@@ -585,6 +605,7 @@ impl World {
                         document["container"]["id"] == container.id.as_str()
                             && document["stream"] == *name
                             && document["event"]["undated"].is_null() != is_text
+                            && !(is_text && is_late(document))
                     })
                     .map(|document| {
                         let order = document["log"]["order"].as_str().expect("an order");
@@ -606,6 +627,10 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn is_late(document: &Value) -> bool {
+    document["message"].as_str().is_some_and(|message| message.starts_with(LATE))
 }
 
 fn difference(id: &str, stream: &str, written: &str, received: &str) -> String {

@@ -24,6 +24,9 @@ pub(crate) struct Container {
     pub written: [String; 2],
     /// Lines that are no records, as a torn write leaves them.
     pub raw: Vec<String>,
+    /// Files that another one has replaced, and what was written to them after that.
+    left: Vec<usize>,
+    pub late: Vec<String>,
     pub lines_left: u64,
     pub ended: bool,
     to_compress: bool,
@@ -45,6 +48,10 @@ pub(crate) struct Options {
 
 /// Less than a worker waits before it leaves a rotated file.
 const REOPENS_NS_MAX: i64 = 3_000_000_000;
+
+/// How lines begin that are written to a file after it was replaced: they have no place in the order
+/// of the others.
+pub(crate) const LATE: &str = "late ";
 
 const STREAMS: [&str; 2] = ["stdout", "stderr"];
 
@@ -71,6 +78,8 @@ impl Container {
             open: [None, None],
             written: [String::new(), String::new()],
             raw: Vec::new(),
+            left: Vec::new(),
+            late: Vec::new(),
             lines_left: lines,
             ended: false,
             to_compress: false,
@@ -147,8 +156,18 @@ impl Container {
             && begins
             && (rng.one_in(3) || now_ns - since > REOPENS_NS_MAX)
         {
-            self.inode = new;
+            self.left.push(std::mem::replace(&mut self.inode, new));
             self.reopens = None;
+        }
+        // A process that nobody told goes on with a file for as long as it lives.
+        let is_kept = !self.options.compress && !self.left.is_empty();
+        if is_kept && begins && rng.one_in(6) {
+            let inode = self.left[rng.below(self.left.len() as u64) as usize];
+            let line = format!("{LATE}c{} n{}", self.number, self.lines_left);
+            disk.inodes[inode].bytes.extend_from_slice(line.as_bytes());
+            disk.inodes[inode].bytes.push(b'\n');
+            self.late.push(line);
+            return rotates;
         }
         // What a line feed stands behind goes with it.
         let text = self.text(rng).replace('\r', "");
