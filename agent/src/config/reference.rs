@@ -94,6 +94,14 @@ pub(super) const KEYS: &[Key] = &[
          Full stops in their names become `_`.",
     ),
     key(
+        "declare.prefixes",
+        "list of names, or one text with commas",
+        "sluice, aliyun",
+        "What declarations begin with: `<prefix>_logs_<name>` in the environment of a container, \
+         `<prefix>.logs.<name>` in its labels.\n\
+         What is given here takes the place of the default.",
+    ),
+    key(
         "target",
         "name of an index, without its date",
         "sluice",
@@ -223,6 +231,13 @@ pub(super) const KEYS: &[Key] = &[
         "The client's certificate in PEM, with `key_file`.",
     ),
     key("output.elasticsearch.key_file", "absolute path", "none", "The client's key in PEM."),
+    key(
+        "output.elasticsearch.verify",
+        "`full` or `none`",
+        "full",
+        "Whether the server's certificate has to be right; with `none` anybody in between can \
+         read the logs, which is said at each start.",
+    ),
     key(
         "output.elasticsearch.server",
         "`auto`, or like `elasticsearch-6.8`, `opensearch-2`",
