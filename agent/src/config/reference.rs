@@ -248,7 +248,9 @@ pub(super) const KEYS: &[Key] = &[
         "output.elasticsearch.type",
         "name",
         "_doc",
-        "The mapping type, for Elasticsearch 6 only; it goes into the URL, not into documents.",
+        "The mapping type of new indices, for Elasticsearch 6 only; it goes into the URL, not into \
+         documents.\n\
+         An index that is there keeps the type that it has.",
     ),
     key(
         "output.elasticsearch.timeout",
