@@ -506,6 +506,27 @@ fn a_missing_host_root_is_said() {
 }
 
 #[test]
+fn the_manifest_of_deploy_is_one_of_log_pilot() {
+    let manifest = include_str!("../../../../deploy/kubernetes/log-pilot.yaml");
+    let object: serde_json::Value = serde_saphyr::from_str(manifest).expect("it is YAML");
+    let container = &object["spec"]["template"]["spec"]["containers"][0];
+    let mut node = Node::new(&[]);
+    for variable in container["env"].as_array().expect("it has variables") {
+        // The node's name comes from elsewhere.
+        let value = variable["value"].as_str().unwrap_or("n1");
+        node = node.with(variable["name"].as_str().expect("a name"), value);
+    }
+    let mounts = container["volumeMounts"].as_array().expect("it has mounts");
+    let mounts: Vec<_> =
+        mounts.iter().map(|mount| mount["mountPath"].as_str().expect("a path")).collect();
+    let config = node.mounts(&mounts).config().expect("it is right");
+    assert_eq!(config.profile, Some(Profile::Fluentd));
+    assert_eq!(config.state_dir, Path::new("/pilot/pos"));
+    assert_eq!(output(&config).hosts[0].as_str(), "http://elasticsearch.logging:9200/");
+    assert_eq!(config.remarks, []);
+}
+
+#[test]
 fn names_are_unique() {
     let mut names = BTreeSet::new();
     for Variable { name, .. } in groups().flat_map(|group| group.variables) {
