@@ -332,7 +332,7 @@ Variables are put in after the YAML is parsed, so what they hold cannot add keys
 Times have a unit (`250ms`, `5s`, `10m`, `24h`, `7d`), and so have sizes (`512KiB`, `4MiB`).
 An unknown key is an error, as a setting that does not hold helps nobody.
 
-Flags of `sluice run` and `sluice check` win over the file: `--state-dir`, `--node`, \
+Flags of `sluice run` and `sluice check` win over the file: `--state-dir` (or the variable `SLUICE_STATE_DIR`), `--node`, \
 `--output elasticsearch|console`, `--hosts a,b` (which alone means `--output elasticsearch`).
 
 ## An example
