@@ -96,7 +96,6 @@ pub(super) const SUITES: &[Suite] = &[
         ..BASE
     },
     Suite { name: "start", about: "start-up faults: messages and exit codes", ..BASE },
-    Suite { name: "pilot", about: "in log-pilot's place: entry point, probe, refusals", ..BASE },
     Suite {
         name: "faults",
         about: "server faults by the stand-in, over HTTP and TLS",

@@ -1,20 +1,16 @@
 //! In log-pilot's place: its entry point, its probe, its variables, as a process meets them.
 
-#![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
-
-mod common;
-
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
 
-use common::{Container, Node, SOON, Writer, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use sluice_bench::load::{ContainerSpec, Stream};
-use sluice_bench::standin::{Standin, StandinConfig};
+
+use super::common::{Container, Node, SOON, Writer, wait_until};
+use super::{CONFIG, standin};
 
 const UNWELL: i32 = 1;
-const CONFIG: i32 = 78;
 
 /// `/pilot/entrypoint` or `/pilot/healthz` of an image that lies in the node's directory.
 fn program(node: &Node, name: &str, variables: &[(&str, &str)]) -> Command {
@@ -66,7 +62,7 @@ fn a_verb_behind_the_entry_point_is_ours() {
 
 #[test]
 fn the_entry_point_collects_what_is_declared_and_the_probe_says_so() {
-    let standin = Standin::start(StandinConfig::default()).expect("the stand-in starts");
+    let standin = standin();
     let mut node = Node::new();
     // What the file does not say is log-pilot's.
     node.set("output", json!(null)).set("state_dir", json!(null)).set("node", json!(null));
