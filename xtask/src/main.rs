@@ -7,6 +7,7 @@ mod debian;
 mod demo;
 mod docker;
 mod ebpf;
+mod image;
 mod process;
 mod server;
 mod test;
@@ -35,6 +36,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Measure the agent, and check or record what it costs
     Bench(bench::Arguments),
+    /// Make the container image: a tar for `docker load` and the tools of OCI
+    Image(image::Arguments),
     /// Build the kernel programs into ebpf/prebuilt
     BuildEbpf(ebpf::Arguments),
     /// Run a program on other kernels, each in an emulated machine
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Verb::Test(arguments) => test::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::Image(arguments) => image::run(&arguments),
         Verb::BuildEbpf(arguments) => ebpf::run(&arguments),
         Verb::Vm(arguments) => vm::run(&arguments),
         Verb::Tether(arguments) => process::tether(&arguments),

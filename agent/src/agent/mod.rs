@@ -265,7 +265,7 @@ impl Running {
         let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let asked = Asked { snapshot: snapshot.clone(), explain };
+        let asked = Asked { snapshot: snapshot.clone(), explain, health: health.clone() };
         tokio::spawn(control.serve(asked, wait(stopped.clone())));
         if let Some(listener) = http {
             let state = HttpState { registry: Arc::new(registry), health, snapshot };

@@ -5,12 +5,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::StartError;
 use crate::config::{
-    Config, Credentials, Elasticsearch, Family, Output, SecretSource, Server, WhenRefused,
+    Config, Credentials, Elasticsearch, Family, Output, SecretSource, Server, Verify, WhenRefused,
 };
 use crate::core::limits::BATCHES_IN_FLIGHT_MAX;
 use crate::ship::dead_letters::DeadLetterSettings;
 use crate::ship::elasticsearch::{
-    Auth, ClientCertificate, ElasticsearchSettings, Roots, Secret, TlsSettings,
+    Auth, ClientCertificate, ElasticsearchSettings, Roots, Secret, TlsSettings, Verification,
 };
 use crate::ship::{self, Product, Receipts, ServerVersion, ShipHandle, ShipSettings, console};
 
@@ -60,7 +60,10 @@ pub fn elasticsearch(config: &Config, output: &Elasticsearch) -> ElasticsearchSe
             client: output.tls.client.clone().map(|(certificate_file, key_file)| {
                 ClientCertificate { certificate_file, key_file }
             }),
-            ..TlsSettings::default()
+            verification: match output.tls.verify {
+                Verify::Full => Verification::Full,
+                Verify::None => Verification::None,
+            },
         },
         type_name: output.mapping_type.clone(),
         request_timeout: output.timeout,

@@ -1,7 +1,7 @@
 //! `sluice check`
 
 use serde_json::json;
-use sluice::config::{Config, Output};
+use sluice::config::{Config, Output, Profile};
 
 use super::exit::Code;
 use super::{ExitError, Form, print};
@@ -21,16 +21,24 @@ pub(super) fn check(config: &Config, form: Form) -> Result<(), ExitError> {
             "state_dir": config.state_dir,
             "workers": config.workers,
             "output": output,
+            "profile": config.profile.map(Profile::as_str),
+            "remarks": config.remarks.iter().map(|remark| &remark.text).collect::<Vec<_>>(),
             "hosts": hosts,
         }));
     }
     let to = if hosts.is_empty() { String::new() } else { format!(" at {}", hosts.join(", ")) };
+    let profile = config.profile.map_or_else(String::new, |profile| {
+        format!("profile    log-pilot, {}\n", profile.as_str())
+    });
+    let remarks: String =
+        config.remarks.iter().map(|remark| format!("note       {}\n", remark.text)).collect();
     print::text(&format!(
         "the configuration is right\n\
          node       {}\n\
          state_dir  {}\n\
          workers    {}\n\
-         output     {output}{to}\n",
+         output     {output}{to}\n\
+         {profile}{remarks}",
         config.node.as_deref().unwrap_or("(asked of the machine)"),
         config.state_dir.display(),
         config.workers,

@@ -14,6 +14,8 @@ use sluice::observe::http::ListenError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     Clean = 0,
+    /// The running agent says that it is not well; what a probe expects.
+    Unwell = 1,
     /// The command line is wrong.
     Usage = 64,
     /// Something that is needed is not there: the agent to ask, the server, the port.

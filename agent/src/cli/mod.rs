@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice::agent::{FILEBEAT_REGISTRY, FLUENTD_POSITIONS};
-use sluice::config::{self, Config, OutputKind, Overrides, Surroundings};
+use sluice::config::{self, Config, Entry, OutputKind, Overrides, Surroundings};
 
 pub(crate) use exit::{ExitError, report_panics};
 
@@ -25,7 +25,7 @@ pub(crate) use exit::{ExitError, report_panics};
     about = "Ships container logs: no line lost, none doubled",
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 clean, 64 usage, 69 unavailable, 70 a bug, 75 temporary \
+    after_help = "Exit codes: 0 clean, 1 not well (healthz), 64 usage, 69 unavailable, 70 a bug, 75 temporary \
                   (another agent holds the state), 78 configuration."
 )]
 pub(crate) struct CommandLine {
@@ -85,6 +85,8 @@ pub(crate) enum Verb {
     Top(Question),
     /// List how far each log is read and acknowledged
     Positions(Question),
+    /// Ask the running agent whether it is well: exit code 0 or another
+    Healthz(Question),
 }
 
 /// What may be set on the command line. Each wins over the configuration file.
@@ -94,7 +96,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Directory of positions, dead letters and the control socket
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", env = "SLUICE_STATE_DIR")]
     state_dir: Option<String>,
     /// Where documents go
     #[arg(long, value_enum)]
@@ -135,6 +137,8 @@ pub(crate) enum OutputName {
 
 /// Reads the command line. Help and version are printed here and end the program.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, ExitError> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let arguments = Entry::of(&arguments).rewrite(arguments);
     CommandLine::try_parse_from(arguments).map(|line| line.verb).map_err(ExitError::of_usage)
 }
 
@@ -157,6 +161,7 @@ pub(crate) fn execute(verb: &Verb) -> Result<(), ExitError> {
         }
         Verb::Top(question) => top::top(question),
         Verb::Positions(question) => show::positions(question),
+        Verb::Healthz(question) => show::healthz(question),
     }
 }
 
@@ -178,7 +183,10 @@ impl Question {
         if let Some(directory) = &self.state_dir {
             return Ok(directory.clone());
         }
-        let overrides = Overrides { config: self.config.clone(), ..Overrides::default() };
+        // Not by clap: set for the whole container, it must not conflict with --config.
+        let state_dir = std::env::var("SLUICE_STATE_DIR").ok().filter(|path| !path.is_empty());
+        let overrides =
+            Overrides { config: self.config.clone(), state_dir, ..Overrides::default() };
         Ok(config::load(&overrides, &Surroundings::of_process())?.state_dir)
     }
 }
@@ -221,6 +229,9 @@ mod tests {
         assert_eq!(registry, PathBuf::from("/r"));
         assert!(matches!(parsed("sluice top"), Ok(Verb::Top(_))));
         assert!(matches!(parsed("sluice positions"), Ok(Verb::Positions(_))));
+        assert!(matches!(parsed("/pilot/healthz"), Ok(Verb::Healthz(_))));
+        assert!(matches!(parsed("/pilot/entrypoint -base /host"), Ok(Verb::Run(_))));
+        assert!(matches!(parsed("/pilot/entrypoint version"), Ok(Verb::Version(_))));
     }
 
     #[test]

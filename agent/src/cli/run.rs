@@ -1,7 +1,7 @@
 //! `sluice run`
 
 use sluice::agent::{self, StartError, Threads};
-use sluice::config::Config;
+use sluice::config::{Config, Weight};
 use sluice::observe::log;
 
 use super::ExitError;
@@ -13,6 +13,16 @@ pub(super) fn run(config: &Config) -> Result<(), ExitError> {
     let threads = Threads::first().map_err(StartError::from)?;
     // Held to the end, which waits for its last lines.
     let log = log::init(config.log);
+    if let Some(profile) = config.profile {
+        let profile = profile.as_str();
+        tracing::info!(profile, "configured by log-pilot's environment");
+    }
+    for remark in &config.remarks {
+        match remark.weight {
+            Weight::Info => tracing::info!("{}", remark.text),
+            Weight::Warning => tracing::warn!("{}", remark.text),
+        }
+    }
     Ok(agent::run(config, &log, threads)?)
 }
 

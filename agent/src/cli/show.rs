@@ -1,4 +1,4 @@
-//! `sluice version`, `containers` and `positions`: questions to the running agent.
+//! `sluice version`, `containers`, `positions` and `healthz`: questions to the running agent.
 
 use std::path::Path;
 
@@ -36,6 +36,17 @@ pub(super) fn positions(question: &Question) -> Result<(), ExitError> {
 pub(super) fn explain(question: &Question, container: &str) -> Result<(), ExitError> {
     let view: ExplainView = fetch(&question.state_dir()?, &control::explain_page(container))?;
     if question.form.json { print::json(&view) } else { print::text(&explanation(&view)) }
+}
+
+/// Fails if a thread of the agent is silent, or none answers.
+pub(super) fn healthz(question: &Question) -> Result<(), ExitError> {
+    let unwell = |error: ExitError| ExitError::new(Code::Unwell, error);
+    let silent: Vec<String> = fetch(&question.state_dir()?, "/healthz").map_err(unwell)?;
+    if silent.is_empty() {
+        let form = question.form;
+        return if form.json { print::json(&silent) } else { print::text("ok\n") };
+    }
+    Err(ExitError::new(Code::Unwell, silent.join("; ")))
 }
 
 fn show<Row: DeserializeOwned + Serialize>(

@@ -9,12 +9,13 @@ use std::time::Duration;
 use super::elasticsearch::{self, Elasticsearch};
 use super::error::ConfigError;
 use super::file::{self, File};
+use super::pilot::{Profile, Remark};
 use super::surroundings::Surroundings;
 use super::text::{Spot, Text, expand};
 use super::units;
 use super::values::{
-    absolute, auto_or, label_pattern, listen, node_label, number, off_or, read_from_text, size,
-    socket_path, target_name, zone,
+    absolute, auto_or, label_pattern, listen, node_label, number, off_or, prefix, read_from_text,
+    size, socket_path, target_name, zone,
 };
 use crate::core::limits;
 use crate::discover::opens;
@@ -30,6 +31,7 @@ pub struct Config {
     pub workers: NonZeroUsize,
     pub read_from: ReadFrom,
     pub collect: Collect,
+    pub declare: Declare,
     /// Where containers go that declare no target.
     pub target: String,
     /// In which a record's time decides its daily index.
@@ -48,6 +50,17 @@ pub struct Config {
     pub watch: Watch,
     /// How long SIGTERM waits for receipts.
     pub shutdown_timeout: Duration,
+    /// In whose place the agent stands, if in log-pilot's.
+    pub profile: Option<Profile>,
+    /// What is to be said of the environment once the log is open.
+    pub remarks: Vec<Remark>,
+}
+
+/// The language of declarations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declare {
+    /// Of `<prefix>_logs_<name>` and `<prefix>.logs.<name>`; at least one.
+    pub prefixes: Vec<String>,
 }
 
 /// Where a file is begun that no checkpoint knows.
@@ -163,6 +176,8 @@ pub enum LogLevel {
     Trace,
 }
 
+/// Ours, and log-pilot's.
+const PREFIXES: [&str; 2] = ["sluice", "aliyun"];
 /// A batch below this is mostly overhead of its request.
 const BATCH_BYTES_MIN: usize = 16 << 10;
 /// Documents are addressed by 32 bits in a batch, and no server takes a body beyond 100 MiB.
@@ -192,6 +207,7 @@ pub(super) fn check(
         workers,
         read_from,
         collect,
+        declare,
         target,
         target_zone,
         shape,
@@ -249,6 +265,12 @@ pub(super) fn check(
             },
             labels: reader.values("collect.labels", &collect.labels, label_pattern)?,
         },
+        declare: Declare {
+            prefixes: match &declare.prefixes.0[..] {
+                [] => PREFIXES.map(str::to_owned).to_vec(),
+                _ => prefixes(&reader, &declare.prefixes)?,
+            },
+        },
         target: reader
             .value("target", target.as_ref(), target_name)?
             .unwrap_or_else(|| "sluice".to_owned()),
@@ -274,7 +296,18 @@ pub(super) fn check(
         shutdown_timeout: reader
             .value("shutdown_timeout", shutdown_timeout.as_ref(), units::duration)?
             .unwrap_or(Duration::from_secs(20)),
+        profile: None,
+        remarks: Vec::new(),
     })
+}
+
+/// A list of commas and blanks would leave nothing that anybody could declare with.
+fn prefixes(reader: &Reader<'_>, texts: &file::Texts) -> Result<Vec<String>, ConfigError> {
+    let prefixes = reader.values("declare.prefixes", texts, prefix)?;
+    if prefixes.is_empty() {
+        return Err(reader.combination("`declare.prefixes` is empty; leave it out, or name one"));
+    }
+    Ok(prefixes)
 }
 
 fn check_batch(reader: &Reader<'_>, batch: &file::Batch) -> Result<Batching, ConfigError> {
@@ -430,6 +463,10 @@ impl Reader<'_> {
     }
 
     pub(super) fn expanded(&self, key: &'static str, text: &Text) -> Result<String, ConfigError> {
+        // What a variable holds is never looked at again.
+        if let Spot::Variable(_) = text.spot {
+            return Ok(text.raw.clone());
+        }
         expand(&text.raw, self.variables).map_err(|source| ConfigError::Expand {
             place: text.spot.place(self.path),
             key,

@@ -67,6 +67,16 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// The client's certificate and key.
     pub client: Option<(PathBuf, PathBuf)>,
+    pub verify: Verify,
+}
+
+/// Whether the server's certificate is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    #[default]
+    Full,
+    /// Anybody in between can read and answer.
+    None,
 }
 
 /// What answers at the hosts.
@@ -260,7 +270,12 @@ fn tls(reader: &Reader<'_>, written: &file::Elasticsearch) -> Result<Tls, Config
             ));
         }
     };
-    Ok(Tls { ca_file: ca, client })
+    let verify = reader.choice(
+        "output.elasticsearch.verify",
+        written.verify.as_ref(),
+        &[("full", Verify::Full), ("none", Verify::None)],
+    )?;
+    Ok(Tls { ca_file: ca, client, verify: verify.unwrap_or_default() })
 }
 
 fn readable(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_saphyr::Error as YamlError;
 
+use super::pilot::PilotError;
 use super::reference;
 use super::text::{ExpandError, Place};
 
@@ -34,6 +35,9 @@ pub enum ConfigError {
     /// Keys that do not go together, or one that misses its partner.
     #[error("{}: {message}", path.display())]
     Combination { path: PathBuf, message: String },
+    /// Variables of log-pilot.
+    #[error(transparent)]
+    Pilot(#[from] PilotError),
 }
 
 impl ConfigError {

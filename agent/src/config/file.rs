@@ -20,6 +20,8 @@ pub(super) struct File {
     pub(super) read_from: Option<Text>,
     #[serde(deserialize_with = "section")]
     pub(super) collect: Collect,
+    #[serde(deserialize_with = "section")]
+    pub(super) declare: Declare,
     pub(super) target: Option<Text>,
     pub(super) target_zone: Option<Text>,
     pub(super) shape: Option<Text>,
@@ -49,6 +51,12 @@ pub(super) struct Collect {
     pub(super) files: Option<Text>,
     pub(super) files_deny: Texts,
     pub(super) labels: Texts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Declare {
+    pub(super) prefixes: Texts,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,6 +110,7 @@ pub(super) struct Elasticsearch {
     pub(super) ca_file: Option<Text>,
     pub(super) cert_file: Option<Text>,
     pub(super) key_file: Option<Text>,
+    pub(super) verify: Option<Text>,
     pub(super) server: Option<Text>,
     pub(super) r#type: Option<Text>,
     pub(super) timeout: Option<Text>,

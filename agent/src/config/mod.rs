@@ -5,12 +5,15 @@
 //!
 //! Two steps, each in its own file: [`file`] is the configuration as written (every leaf a text
 //! with its place), [`checked`] is what it means. Between them stands the expansion of `${VAR}`,
-//! done on values after the YAML is parsed, so that no variable can add keys.
+//! done on values after the YAML is parsed, so that no variable can add keys. [`pilot`] stands
+//! between them too: where the agent takes log-pilot's place, log-pilot's variables fill what the
+//! file and the flags leave out.
 
 mod checked;
 mod elasticsearch;
 mod error;
 mod file;
+mod pilot;
 mod reference;
 mod surroundings;
 mod text;
@@ -20,13 +23,15 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub use checked::{
-    Batching, Codec, Collect, Compression, Config, Docker, Files, Log, LogFormat, LogLevel, Output,
-    ReadFrom, Shape, Stdout, Watch,
+    Batching, Codec, Collect, Compression, Config, Declare, Docker, Files, Log, LogFormat,
+    LogLevel, Output, ReadFrom, Shape, Stdout, Watch,
 };
 pub use elasticsearch::{
-    Credentials, Elasticsearch, Family, Secret, SecretError, SecretSource, Server, Tls, WhenRefused,
+    Credentials, Elasticsearch, Family, Secret, SecretError, SecretSource, Server, Tls, Verify,
+    WhenRefused,
 };
 pub use error::ConfigError;
+pub use pilot::{Entry, PilotError, Profile, Remark, Weight, variables_page};
 pub use reference::reference;
 pub use surroundings::Surroundings;
 
@@ -82,7 +87,9 @@ pub fn parse(
 ) -> Result<Config, ConfigError> {
     let mut written = file::File::parse(text, path)?;
     written.apply(overrides);
-    checked::check(&written, path, surroundings)
+    let (profile, remarks) = pilot::apply(&mut written, !text.is_empty(), surroundings)?;
+    let config = checked::check(&written, path, surroundings)?;
+    Ok(Config { profile, remarks, ..config })
 }
 
 #[cfg(test)]

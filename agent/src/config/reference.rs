@@ -94,6 +94,14 @@ pub(super) const KEYS: &[Key] = &[
          Full stops in their names become `_`.",
     ),
     key(
+        "declare.prefixes",
+        "list of names, or one text with commas",
+        "sluice, aliyun",
+        "What declarations begin with: `<prefix>_logs_<name>` in the environment of a container, \
+         `<prefix>.logs.<name>` in its labels.\n\
+         What is given here takes the place of the default.",
+    ),
+    key(
         "target",
         "name of an index, without its date",
         "sluice",
@@ -224,6 +232,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("output.elasticsearch.key_file", "absolute path", "none", "The client's key in PEM."),
     key(
+        "output.elasticsearch.verify",
+        "`full` or `none`",
+        "full",
+        "Whether the server's certificate has to be right; with `none` anybody in between can \
+         read the logs, which is said at each start.",
+    ),
+    key(
         "output.elasticsearch.server",
         "`auto`, or like `elasticsearch-6.8`, `opensearch-2`",
         "auto",
@@ -233,7 +248,9 @@ pub(super) const KEYS: &[Key] = &[
         "output.elasticsearch.type",
         "name",
         "_doc",
-        "The mapping type, for Elasticsearch 6 only; it goes into the URL, not into documents.",
+        "The mapping type of new indices, for Elasticsearch 6 only; it goes into the URL, not into \
+         documents.\n\
+         An index that is there keeps the type that it has.",
     ),
     key(
         "output.elasticsearch.timeout",
@@ -315,7 +332,7 @@ Variables are put in after the YAML is parsed, so what they hold cannot add keys
 Times have a unit (`250ms`, `5s`, `10m`, `24h`, `7d`), and so have sizes (`512KiB`, `4MiB`).
 An unknown key is an error, as a setting that does not hold helps nobody.
 
-Flags of `sluice run` and `sluice check` win over the file: `--state-dir`, `--node`, \
+Flags of `sluice run` and `sluice check` win over the file: `--state-dir` (or the variable `SLUICE_STATE_DIR`), `--node`, \
 `--output elasticsearch|console`, `--hosts a,b` (which alone means `--output elasticsearch`).
 
 ## An example

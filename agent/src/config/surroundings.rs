@@ -1,6 +1,9 @@
 //! What the configuration takes from the machine, handed in so that tests can hold it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::pilot::Entry;
 
 /// The process's environment and machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -8,6 +11,10 @@ pub struct Surroundings {
     pub variables: BTreeMap<String, String>,
     /// Cores that this process may use.
     pub cores: usize,
+    /// How the program was called.
+    pub entry: Entry,
+    /// Where the mounts of log-pilot's manifest are looked for: `/`.
+    pub root: PathBuf,
 }
 
 impl Surroundings {
@@ -20,6 +27,8 @@ impl Surroundings {
                     Some((name.into_string().ok()?, value.into_string().ok()?))
                 })
                 .collect(),
+            entry: Entry::of(&std::env::args_os().collect::<Vec<_>>()),
+            root: "/".into(),
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         }
     }

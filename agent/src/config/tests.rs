@@ -14,6 +14,7 @@ fn surroundings() -> Surroundings {
     Surroundings {
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         cores: 16,
+        ..Surroundings::default()
     }
 }
 
@@ -55,6 +56,8 @@ fn nothing_written_means_the_defaults() {
             }
         );
         assert_eq!(config.node, None);
+        assert_eq!(config.declare.prefixes, ["sluice", "aliyun"]);
+        assert_eq!((config.profile, config.remarks), (None, vec![]));
     }
 }
 
@@ -82,7 +85,7 @@ fn every_key_is_understood() {
     let config = parsed(
         "state_dir: /s\nnode: n1\nworkers: ${N}\nread_from: 24h\n\
          collect: {stdout: declared, files: discovered, files_deny: '*.x', labels: [com.a.*, b]}\n\
-         target: logs\ntarget_zone: '+08:00'\nshape: pilot\nevent_bytes_max: 1MiB\n\
+         declare: {prefixes: 'acme, aliyun'}\ntarget: logs\ntarget_zone: '+08:00'\nshape: pilot\nevent_bytes_max: 1MiB\n\
          partial_timeout: 2s\nbatch: {bytes: 1MiB, flush_interval: 0s}\n\
          compression: {codec: stored, level: 6}\n\
          docker: {socket: off, root: /d, host_prefix: /host}\n\
@@ -99,6 +102,7 @@ fn every_key_is_understood() {
     assert_eq!(config.collect.files, Files::Discovered);
     assert_eq!(config.collect.files_deny, ["*.x"]);
     assert_eq!(config.collect.labels, ["com.a.*", "b"]);
+    assert_eq!(config.declare.prefixes, ["acme", "aliyun"]);
     assert_eq!(config.target, "logs");
     assert_eq!(config.target_zone, Zone::Fixed { seconds: 8 * 3600 });
     assert_eq!(config.shape, Shape::Pilot);
@@ -129,7 +133,7 @@ fn elasticsearch_is_understood() {
     let (password, pem) = (file("password", " hush\n"), file("pem", "PEM"));
     let settings = elasticsearch(&format!(
         "user: elastic\npassword_file: {}\nca_file: {pem}\ncert_file: {pem}\nkey_file: {pem}\n\
-         server: opensearch-2.19\ntype: doc\ntimeout: 5s\nrequests_in_flight_max: 2\n\
+         verify: none\nserver: opensearch-2.19\ntype: doc\ntimeout: 5s\nrequests_in_flight_max: 2\n\
          when_refused: {{dead_letter_after: 1h}}",
         password.display(),
         pem = pem.display(),
@@ -142,7 +146,10 @@ fn elasticsearch_is_understood() {
         settings.credentials,
         Credentials::Basic { user: "elastic".into(), password: source }
     );
-    assert_eq!(settings.tls, Tls { ca_file: Some(pem.clone()), client: Some((pem.clone(), pem)) });
+    assert_eq!(
+        settings.tls,
+        Tls { ca_file: Some(pem.clone()), client: Some((pem.clone(), pem)), verify: Verify::None }
+    );
     let family = Family::OpenSearch;
     assert_eq!(settings.server, Server::Given { family, major: 2, minor: 19 });
     assert_eq!(settings.mapping_type, "doc");
@@ -224,6 +231,8 @@ fn values_that_do_not_fit_name_the_way_out() {
     );
     for bad in [
         "workers: 0",
+        "declare: {prefixes: ', '}",
+        "declare: {prefixes: 'a b'}",
         "workers: many",
         "read_from: yesterday",
         "target: Logs",

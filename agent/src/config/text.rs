@@ -23,11 +23,17 @@ pub(super) enum Spot {
         column: u64,
     },
     Flag(&'static str),
+    /// A variable of log-pilot's, or a file of its; taken as it stands.
+    Variable(&'static str),
 }
 
 impl Text {
     pub(super) fn of_flag(flag: &'static str, value: &str) -> Self {
         Self { raw: value.to_owned(), spot: Spot::Flag(flag) }
+    }
+
+    pub(super) fn of_variable(name: &'static str, value: &str) -> Self {
+        Self { raw: value.to_owned(), spot: Spot::Variable(name) }
     }
 }
 
@@ -62,7 +68,7 @@ impl fmt::Display for Place {
             Spot::Line { line, column } => {
                 write!(out, "{}:{line}:{column}", self.path.display())
             }
-            Spot::Flag(flag) => out.write_str(flag),
+            Spot::Flag(name) | Spot::Variable(name) => out.write_str(name),
         }
     }
 }

@@ -65,6 +65,16 @@ pub(super) fn label_pattern(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Of names of variables and labels, so nothing that could not stand in one.
+pub(super) fn prefix(text: &str) -> Result<String, String> {
+    let illegal =
+        |character: char| character.is_whitespace() || character.is_control() || character == '=';
+    if text.chars().any(illegal) {
+        return Err("expected a prefix of names of variables, like aliyun".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// The rules of Elasticsearch for the name of an index, less the date behind it.
 pub(super) fn target_name(text: &str) -> Result<String, String> {
     const ILLEGAL: &str = "\\/*?\"<>| ,#:";

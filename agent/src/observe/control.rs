@@ -1,12 +1,14 @@
 //! The control socket: HTTP and JSON over a Unix socket in the state directory, for the owner of
 //! the state directory only.
 //!
-//! `GET /containers`, `GET /positions`, `GET /mounts`, `GET /explain?container=`, `GET /version`.
+//! `GET /containers`, `GET /positions`, `GET /mounts`, `GET /explain?container=`, `GET /version`,
+//! `GET /healthz`.
 
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -21,7 +23,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::limited::Limited;
-use super::{ExplainFn, Snapshot, SnapshotFn, Version, ask};
+use super::{ExplainFn, Health, Snapshot, SnapshotFn, Version, ask};
+use crate::core::Now;
 
 /// The socket's name in the state directory.
 pub const SOCKET: &str = "control.sock";
@@ -90,6 +93,7 @@ pub fn bind(state_dir: &Path) -> Result<ControlSocket, SocketError> {
 pub struct Asked {
     pub snapshot: SnapshotFn,
     pub explain: ExplainFn,
+    pub health: Arc<Health>,
 }
 
 impl ControlSocket {
@@ -106,6 +110,7 @@ impl ControlSocket {
             .route("/mounts", get(mounts))
             .with_state(asked.snapshot)
             .route("/explain", get(explain).with_state(asked.explain))
+            .route("/healthz", get(silent).with_state(asked.health))
             .route("/version", get(|| async { Json(Version::of_this_process()) }));
         let listener = Limited::new(listener, CONNECTIONS_MAX, ANSWERLESS_MAX);
         axum::serve(listener, routes).with_graceful_shutdown(stop).await
@@ -134,6 +139,11 @@ async fn explain(State(explain): State<ExplainFn>, Query(wanted): Query<Explaine
         Some(view) => Json(view).into_response(),
         None => (StatusCode::NOT_FOUND, "no container of that name, or several").into_response(),
     }
+}
+
+/// Loops that do not answer, in words; none if all is well.
+async fn silent(State(health): State<Arc<Health>>) -> Response {
+    Json(health.silent_lines(Now::read())).into_response()
 }
 
 async fn answer(snapshot: &SnapshotFn, part: impl FnOnce(Snapshot) -> Response) -> Response {
@@ -212,8 +222,6 @@ async fn exchange(stream: UnixStream, page: &str) -> Result<Bytes, AnyError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use futures_util::FutureExt;
 
     use super::super::{ContainerView, ExplainView, PositionView};
@@ -224,7 +232,7 @@ mod tests {
             let view = ExplainView { name: wanted.clone(), ..ExplainView::default() };
             std::future::ready((wanted == "a&b=c d").then_some(view)).boxed()
         });
-        Asked { snapshot: snapshot_fn(), explain }
+        Asked { snapshot: snapshot_fn(), explain, health: Arc::default() }
     }
 
     fn snapshot_fn() -> SnapshotFn {
@@ -244,7 +252,9 @@ mod tests {
         let mode = fs::metadata(&path).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let server = tokio::spawn(socket.serve(asked(), stopped.map(drop)));
+        let health = Arc::<Health>::default();
+        let asked = Asked { health: health.clone(), ..asked() };
+        let server = tokio::spawn(socket.serve(asked, stopped.map(drop)));
 
         let rows: Vec<ContainerView> =
             fetch(directory.path(), "/containers").await.expect("it answers");
@@ -260,6 +270,12 @@ mod tests {
         let page = explain_page("other");
         let fault = fetch::<ExplainView>(directory.path(), &page).await.expect_err("none");
         assert!(fault.to_string().contains("no container of that name"), "{fault}");
+        let silent: Vec<String> = fetch(directory.path(), "/healthz").await.expect("it answers");
+        assert_eq!(silent, [""; 0]);
+        let _heartbeat = health.heartbeat("worker 0", Duration::ZERO);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let silent: Vec<String> = fetch(directory.path(), "/healthz").await.expect("it answers");
+        assert_eq!(silent, ["worker 0 has been silent for 0 s"]);
         let fault = fetch::<Version>(directory.path(), "/nothing").await.expect_err("no such page");
         assert!(fault.to_string().contains("404"), "{fault}");
 

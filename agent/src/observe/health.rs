@@ -68,6 +68,14 @@ impl Health {
             .collect()
     }
 
+    /// [`Self::silent`] in words.
+    pub fn silent_lines(&self, now: Now) -> Vec<String> {
+        let line = |(name, silence): &(String, Duration)| {
+            format!("{name} has been silent for {} s", silence.as_secs())
+        };
+        self.silent(now).iter().map(line).collect()
+    }
+
     /// Loops that have been silent for longer than they promised, with how long.
     pub fn silent(&self, now: Now) -> Vec<(String, Duration)> {
         let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);

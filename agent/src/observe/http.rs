@@ -89,14 +89,11 @@ async fn scrape(State(state): State<HttpState>) -> Response {
 }
 
 async fn alive(State(state): State<HttpState>) -> Response {
-    let silent = state.health.silent(Now::read());
+    let silent = state.health.silent_lines(Now::read());
     if silent.is_empty() {
         return "ok\n".into_response();
     }
-    let lines: String = silent.iter().fold(String::new(), |lines, (name, silence)| {
-        lines + &format!("{name} has been silent for {} s\n", silence.as_secs())
-    });
-    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, silent.join("\n") + "\n").into_response()
 }
 
 async fn ready(State(state): State<HttpState>) -> Response {

@@ -113,11 +113,20 @@ pub struct Request {
 #[derive(Clone, Debug)]
 pub enum RequestKind {
     /// `POST _bulk`. The version says in which form.
-    Bulk { cut: Cut, version: ServerVersion },
+    Bulk { cut: Cut, version: ServerVersion, typing: Typing },
     /// `POST _mget`: what does the server hold under these ids?
     Mget { questions: Vec<Question>, version: ServerVersion },
     /// `GET /`: which server is this?
     Probe,
+}
+
+/// Under which mapping type documents go to a server that has such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    /// The one that an index gets which is not there yet.
+    Configured,
+    /// The one that the index has.
+    OfIndex,
 }
 
 /// The documents of a batch that a request carries.

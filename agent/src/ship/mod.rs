@@ -33,6 +33,7 @@ mod message;
 mod settings;
 mod settle;
 mod shipper;
+mod strangers;
 mod targets;
 mod task;
 #[cfg(test)]
@@ -51,7 +52,7 @@ pub use counters::{ByKind, ByOutcome, ByReason, Counters};
 pub use handle::{Health, Receipts, ShipHandle};
 pub use message::{
     Cut, HttpAnswer, Input, Letter, LetterFailure, LetterId, Output, Question, Request, RequestId,
-    RequestKind, Sent, TransportError, TransportFault, Warning, WarningKind,
+    RequestKind, Sent, TransportError, TransportFault, Typing, Warning, WarningKind,
 };
 pub use settings::{ShipSettings, WhenRefused};
 pub use shipper::Shipper;

@@ -9,7 +9,7 @@ use super::message::*;
 use super::shipper::{Burial, Dispatch, Shipper};
 use super::task::{Doubt, Patience, Task, Work};
 use super::verdict::{self, Cause, PoisonReason, Verdict};
-use super::{Outcome, WhenRefused};
+use super::{Outcome, WhenRefused, strangers};
 use crate::core::Now;
 
 /// Items that are refused for now are sent again this often before their target is paused, so
@@ -24,6 +24,8 @@ const RETRY_PATIENCE: Duration = Duration::from_secs(2);
 struct Sorted {
     retry: Vec<u32>,
     large: Vec<u32>,
+    /// Their index has a mapping type of its own.
+    strangers: Vec<u32>,
     doubts: Vec<Doubt>,
     letters: Vec<Letter>,
     /// By index of the batch: some document was taken.
@@ -70,7 +72,7 @@ impl Shipper {
         items: Vec<Item>,
         outputs: &mut Vec<Output>,
     ) {
-        let sorted = self.sort(now, job, task, items, outputs);
+        let sorted = self.sort(now, sent, job, task, items, outputs);
         let is_partial = sorted.acked < task.documents.len() as u64;
         self.counters.request(if is_partial { "partial" } else { "ok" });
         self.hosts.succeeded(sent.host);
@@ -89,11 +91,14 @@ impl Shipper {
         let taken = job.batch.indices.iter().zip(&sorted.taken).filter(|it| *it.1);
         taken.for_each(|(index, _)| self.targets.taken(index));
 
-        let Sorted { retry, large, doubts, letters, text, .. } = sorted;
+        let Sorted { retry, large, strangers, doubts, letters, text, .. } = sorted;
         self.retry_items(now, job, task, retry, &text, outputs);
         let lone = |documents: Vec<u32>| Task { documents, ..task.clone() };
         for document in large {
             self.enqueue_at_once(job, lone(vec![document]));
+        }
+        if !strangers.is_empty() {
+            self.enqueue_at_once(job, lone(strangers));
         }
         if !doubts.is_empty() {
             let documents = doubts.iter().map(|it| it.document).collect();
@@ -108,6 +113,7 @@ impl Shipper {
     fn sort(
         &mut self,
         now: Now,
+        sent: Dispatch,
         job: &mut Job,
         task: &Task,
         items: Vec<Item>,
@@ -118,6 +124,11 @@ impl Shipper {
         for (number, Item { status, error }) in task.documents.iter().copied().zip(items) {
             let document = job.batch.documents[number as usize];
             let error = error.map(|it| *it).unwrap_or_default();
+            if strangers::is_one(sent, &error) {
+                self.strangers.note(&index_of(job, number));
+                sorted.strangers.push(number);
+                continue;
+            }
             match verdict::of_item(status, &error) {
                 Verdict::Acked => {
                     job.settle(number, Outcome::Acked);
@@ -156,9 +167,12 @@ impl Shipper {
                 }
             }
         }
-        // What is in doubt was not written by us: sent once more, that is a first attempt still.
+        // What is in doubt or had the wrong type was not written by us: sent once more, that is a
+        // first attempt still.
         let doubts: Vec<u32> = sorted.doubts.iter().map(|it| it.document).collect();
-        let is_sent = |it: &&u32| doubts.binary_search(it).is_err();
+        let is_sent = |it: &&u32| {
+            doubts.binary_search(it).is_err() && sorted.strangers.binary_search(it).is_err()
+        };
         let written: Vec<u32> = task.documents.iter().filter(is_sent).copied().collect();
         self.note_sent(job, &written);
         sorted

@@ -16,6 +16,7 @@ use super::limit::SizeLimit;
 use super::marks::Marks;
 use super::message::*;
 use super::settings::ShipSettings;
+use super::strangers::Strangers;
 use super::targets::Targets;
 use super::task::{Task, Work};
 use super::version::ServerVersion;
@@ -43,6 +44,8 @@ pub struct Shipper {
     pub(super) limit: SizeLimit,
     pub(super) marks: Marks,
     pub(super) targets: Targets,
+    /// Indices of another mapping type than the configured one.
+    pub(super) strangers: Strangers,
     pub(super) warnings: Warnings,
     /// Requests that went well since the start.
     pub(super) successes: u64,
@@ -75,6 +78,7 @@ pub(super) struct Dispatch {
     /// The round of the window.
     pub(super) round: u64,
     pub(super) inflated_bytes: usize,
+    pub(super) typing: Typing,
 }
 
 /// Documents on their way to the dead-letter store.
@@ -102,6 +106,7 @@ impl Shipper {
             burials: BTreeMap::new(),
             buried: Buried::default(),
             marks: Marks::default(),
+            strangers: Strangers::default(),
             warnings: Warnings::default(),
             successes: 0,
             last_success_wall_ns: None,
@@ -211,6 +216,9 @@ impl Shipper {
     fn prepare(&mut self, now: Now, mut task: Task) -> Option<Task> {
         let mut job = self.jobs.remove(&task.job)?;
         self.settle_doomed(now, &mut job, &mut task);
+        if let Some(apart) = self.strangers.part(&job, &mut task) {
+            self.enqueue_at_once(&job, apart);
+        }
         let max = self.limit.max(now).filter(|max| {
             let bulk = matches!(task.work, Work::Bulk) && task.documents.len() > 1;
             bulk && task.inflated_bytes(&job) > *max
@@ -261,6 +269,7 @@ impl Shipper {
     fn send(&mut self, host: usize, version: ServerVersion, task: Task, outputs: &mut Vec<Output>) {
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         let inflated_bytes = task.inflated_bytes(job);
+        let typing = self.strangers.typing(job, &task);
         let kind = match &task.work {
             Work::Bulk => {
                 if job.believed_below.is_empty() {
@@ -270,13 +279,14 @@ impl Shipper {
                 self.counters.bytes_inflated.inc_by(inflated_bytes as u64);
                 let whole = task.documents.len() == job.batch.documents.len();
                 let keep = Some(&task.documents).filter(|_| !whole).map(|it| it[..].into());
-                RequestKind::Bulk { cut: Cut { batch: Arc::clone(&job.batch), keep }, version }
+                let cut = Cut { batch: Arc::clone(&job.batch), keep };
+                RequestKind::Bulk { cut, version, typing }
             }
             Work::Compare(doubts) => {
                 RequestKind::Mget { questions: comparison::questions(job, doubts), version }
             }
         };
-        let sent = Dispatch { host, version, round: self.window.sent(), inflated_bytes };
+        let sent = Dispatch { host, version, round: self.window.sent(), inflated_bytes, typing };
         let id = self.open(Flight { host, what: Errand::Task { task, sent } });
         outputs.push(Output::Request(Request { id, host, kind }));
     }

@@ -84,7 +84,9 @@ fn received(server: &Server, indices: &str) -> Received {
         for hit in hits {
             let source = &hit["_source"];
             let message = source["message"].as_str().expect("a message");
-            let order = source["log"]["order"].as_str().expect("a sort key");
+            // By the shape: an object of its own, or flat.
+            let order = source["log"]["order"].as_str().or(source["order"].as_str());
+            let order = order.expect("a sort key");
             received.take(message.as_bytes(), Some(order.as_bytes()));
         }
         let next = json!({"scroll": "1m", "scroll_id": page["_scroll_id"]});

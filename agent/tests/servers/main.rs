@@ -19,6 +19,7 @@ mod mapping;
 mod meddler;
 mod server;
 mod tight;
+mod typed;
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,6 +54,7 @@ fn check(release: &Release, documents: &mut u64) {
         let server = Server::start(release, &[]);
         step("a load with kills and a lost state", documents, || delivered::check(&server));
         step("blocked indices beside one that is not", documents, || blocked::check(&server));
+        step("indices of log-pilot's types", documents, || typed::check(&server));
         step("answers that are lost or untrue", documents, || meddler::check(&server));
     }
     let queue = ["http.max_content_length=64kb", "thread_pool.write.queue_size=1"];

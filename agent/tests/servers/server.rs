@@ -140,8 +140,14 @@ impl Server {
 
     #[track_caller]
     pub(crate) fn create_index(&self, name: &str, properties: &Value) {
+        self.create_index_of("_doc", name, properties);
+    }
+
+    /// With this mapping type, where there are any.
+    #[track_caller]
+    pub(crate) fn create_index_of(&self, kind: &str, name: &str, properties: &Value) {
         let mappings = json!({"properties": properties});
-        let mappings = if self.is_typed { json!({"_doc": mappings}) } else { mappings };
+        let mappings = if self.is_typed { json!({kind: mappings}) } else { mappings };
         self.ask("PUT", &format!("/{name}"), &json!({"mappings": mappings}));
     }
 

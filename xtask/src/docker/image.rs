@@ -76,7 +76,7 @@ fn import(host: &str, layer: &Path) -> Result<()> {
 }
 
 /// What the dynamic loader would bring in, with itself; nothing for a static program.
-fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output().context("cannot start ldd")?;
     Ok(String::from_utf8_lossy(&output.stdout)
         .lines()

@@ -5,7 +5,7 @@ mod image;
 mod lives;
 
 pub(crate) use engine::{Engine, docker};
-pub(crate) use image::load;
+pub(crate) use image::{libraries, load};
 pub(crate) use lives::Api;
 
 /// Programs that [`Engine::start`] and [`load`] use, and the Debian packages that have them.

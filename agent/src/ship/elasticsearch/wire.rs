@@ -19,7 +19,7 @@ use crate::encode::Encoding;
 use crate::ship::version::ServerVersion;
 use crate::ship::{
     Counters, Cut, HttpAnswer, Question, Request, RequestKind, Sent, TransportError,
-    TransportFault, apart,
+    TransportFault, Typing, apart,
 };
 
 /// The body is handed over in pieces of this size, so that it is known how far it came.
@@ -28,6 +28,9 @@ const PIECE_BYTES: usize = 64 << 10;
 /// Elasticsearch 6 takes the default of the type from the path, and wants an index before it.
 /// Every action names its own index; this one is never made.
 const PATH_INDEX: &str = "sluice";
+
+/// Elasticsearch 6.8 takes it for whatever type an index has, and gives it to one that it makes.
+const ANY_TYPE: &str = "_doc";
 
 /// Sends a request and reads its answer, within all deadlines.
 pub(super) async fn send(
@@ -41,7 +44,7 @@ pub(super) async fn send(
     let builder = match request.kind {
         RequestKind::Probe => client.http.get(format!("{host}/")),
         RequestKind::Mget { questions, version } => {
-            let url = format!("{host}{}", mget_path(settings, version));
+            let url = format!("{host}{}", mget_path(version));
             let body = Bytes::from(mget_body(&questions));
             client
                 .http
@@ -49,10 +52,10 @@ pub(super) async fn send(
                 .header(CONTENT_TYPE, "application/json")
                 .body(tracked(body, &progress))
         }
-        RequestKind::Bulk { cut, version } => {
+        RequestKind::Bulk { cut, version, typing } => {
             let (bytes, encoding) = body_of(cut).await?;
             counters.bytes_wire.inc_by(bytes.len() as u64);
-            let url = format!("{host}{}", bulk_path(settings, version));
+            let url = format!("{host}{}", bulk_path(settings, version, typing));
             let builder = client.http.post(url).header(CONTENT_TYPE, "application/x-ndjson");
             let builder = match encoding {
                 Encoding::Gzip => builder.header(CONTENT_ENCODING, "gzip"),
@@ -127,8 +130,12 @@ async fn body_of(cut: Cut) -> Result<(Bytes, Encoding), TransportError> {
     Ok((batch.body.bytes, batch.body.encoding))
 }
 
-fn bulk_path(settings: &ElasticsearchSettings, version: ServerVersion) -> String {
-    let mut path = typed(settings, version);
+fn bulk_path(settings: &ElasticsearchSettings, version: ServerVersion, typing: Typing) -> String {
+    let type_name = match typing {
+        Typing::Configured => &settings.type_name,
+        Typing::OfIndex => ANY_TYPE,
+    };
+    let mut path = typed(type_name, version);
     path.push_str("/_bulk?filter_path=errors,items.*.status,items.*.error");
     if let Some(pipeline) = &settings.pipeline {
         path.push_str("&pipeline=");
@@ -137,15 +144,15 @@ fn bulk_path(settings: &ElasticsearchSettings, version: ServerVersion) -> String
     path
 }
 
-fn mget_path(settings: &ElasticsearchSettings, version: ServerVersion) -> String {
-    let mut path = typed(settings, version);
+fn mget_path(version: ServerVersion) -> String {
+    let mut path = typed(ANY_TYPE, version);
     path.push_str("/_mget?filter_path=docs.found,docs._source,docs.error");
     path
 }
 
-fn typed(settings: &ElasticsearchSettings, version: ServerVersion) -> String {
+fn typed(type_name: &str, version: ServerVersion) -> String {
     if version.needs_type() {
-        let name: String = percent_encoded(&settings.type_name).collect();
+        let name: String = percent_encoded(type_name).collect();
         format!("/{PATH_INDEX}/{name}")
     } else {
         String::new()
@@ -267,13 +274,17 @@ mod tests {
         let mut settings = ElasticsearchSettings::new(vec!["http://a".into()], letters);
         let old = ServerVersion { product: Product::Elasticsearch, major: 6 };
         let filter = "filter_path=errors,items.*.status,items.*.error";
-        assert_eq!(bulk_path(&settings, old), format!("/sluice/_doc/_bulk?{filter}"));
-        assert_eq!(bulk_path(&settings, ServerVersion::MODERN), format!("/_bulk?{filter}"));
+        let path = |settings: &_, version| bulk_path(settings, version, Typing::Configured);
+        assert_eq!(path(&settings, old), format!("/sluice/_doc/_bulk?{filter}"));
+        assert_eq!(path(&settings, ServerVersion::MODERN), format!("/_bulk?{filter}"));
         settings.pipeline = Some("a b".into());
         settings.type_name = "fluentd".into();
         let expect = format!("/sluice/fluentd/_bulk?{filter}&pipeline=a%20b");
-        assert_eq!(bulk_path(&settings, old), expect);
-        assert!(mget_path(&settings, old).starts_with("/sluice/fluentd/_mget?"));
-        assert!(mget_path(&settings, ServerVersion::MODERN).starts_with("/_mget?"));
+        assert_eq!(path(&settings, old), expect);
+        let expect = format!("/sluice/_doc/_bulk?{filter}&pipeline=a%20b");
+        assert_eq!(bulk_path(&settings, old, Typing::OfIndex), expect);
+        // A question has no type to make, whatever the index has.
+        assert!(mget_path(old).starts_with("/sluice/_doc/_mget?"));
+        assert!(mget_path(ServerVersion::MODERN).starts_with("/_mget?"));
     }
 }

@@ -282,6 +282,50 @@ fn the_form_follows_the_version_of_each_host() {
 }
 
 #[test]
+fn an_index_of_another_type_is_sent_to_by_its_own() {
+    const OTHER: &str = "Rejecting mapping update to [b] as the final mapping would have more than \
+                         1 type: [doc, fluentd]";
+    let mut world = World::new(|seen| {
+        let item = |it: &(String, String)| match (it.0.as_str(), seen.typing) {
+            ("b", Typing::Configured) => Do::Fail(400, "illegal_argument_exception", OTHER),
+            _ => Do::Store,
+        };
+        Plan::Items(seen.items.iter().map(item).collect())
+    });
+    world.root[0] = Ok((200, r#"{"version":{"number":"6.8.23"}}"#));
+    let mixed = |from: u64| [doc(0, "a", from), doc(1, "b", from), doc(0, "a", from + 1)];
+    // Of an earlier run, so its conflict is no news once the type is right.
+    let there = doc(1, "b", 1);
+    world.put(&there);
+    world.send(batch(1, &mixed(1)));
+    assert!(world.run(MINUTE));
+    world.send(batch(2, &mixed(10)));
+    assert!(world.run(MINUTE));
+    assert!(world.is_acked(1) && world.is_acked(2) && world.letters.is_empty());
+    assert!(mixed(10).iter().chain(&mixed(1)).all(|doc| world.holds(doc)));
+    assert_eq!(world.mgets, 1, "the refusal was no attempt, so the conflict is looked at");
+    // The first learns it from a refusal, the second parts the batch before.
+    let sizes: Vec<_> = world.seen.iter().map(|it| (it.items.len(), it.typing)).collect();
+    let (new, old) = (Typing::Configured, Typing::OfIndex);
+    assert_eq!(sizes, [(3, new), (1, old), (2, new), (1, old)]);
+}
+
+#[test]
+fn a_type_that_is_refused_even_so_pauses_its_index() {
+    let refusal = "Rejecting mapping update to [a] as the final mapping would have more than 1 type: \
+                   [doc, fluentd]";
+    let mut world = World::new(move |seen| {
+        let item = |_: &_| Do::Fail(400, "illegal_argument_exception", refusal);
+        Plan::Items(seen.items.iter().map(item).collect())
+    });
+    world.root[0] = Ok((200, r#"{"version":{"number":"6.8.23"}}"#));
+    world.send(batch(1, &docs(1)));
+    world.run(Duration::from_millis(100));
+    assert!(matches!(world.outcomes(1)[..], [Outcome::Paused { .. }]));
+    assert_eq!(world.seen.len(), 2);
+}
+
+#[test]
 fn a_server_that_keeps_its_version_is_taken_for_a_modern_one() {
     for root in [(401, ""), (403, ""), (404, ""), (200, "<html>")] {
         let mut world = World::new(|_| Plan::Store);

@@ -100,6 +100,7 @@ pub(super) struct Seen {
     pub(super) at_ns: u64,
     pub(super) host: usize,
     pub(super) typed: bool,
+    pub(super) typing: Typing,
     pub(super) bytes: usize,
     /// Index and id.
     pub(super) items: Vec<(String, String)>,
@@ -318,12 +319,12 @@ impl World {
                 let docs: Vec<Value> = questions.iter().map(|it| self.held(it)).collect();
                 Ok(answer(self.mget_status, json!({ "docs": docs }).to_string()))
             }
-            RequestKind::Bulk { cut, version } => {
+            RequestKind::Bulk { cut, version, typing } => {
                 let batch = match &cut.keep {
                     None => Batch::clone(&cut.batch),
                     Some(keep) => apart::select(&cut.batch, keep).expect("sealed here"),
                 };
-                self.bulk(host, version, &batch)
+                self.bulk(host, version, typing, &batch)
             }
         }
     }
@@ -340,6 +341,7 @@ impl World {
         &mut self,
         host: usize,
         version: ServerVersion,
+        typing: Typing,
         batch: &Batch,
     ) -> Result<HttpAnswer, TransportError> {
         let all: Vec<u32> = (0..batch.documents.len() as u32).collect();
@@ -354,6 +356,7 @@ impl World {
             at_ns: self.now_ns,
             host,
             typed: version.needs_type(),
+            typing,
             bytes: batch.body.inflated_bytes,
             items: items.clone(),
         };
