@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::codec::Writer;
+use super::named::Named;
 use super::shape::{Attributes, Parts};
 use super::{Batch, Codec, Day, Document, Shape, Slice, Tail, Target};
 use crate::core::{BatchId, Epoch, IdPrefix, SourceToken};
-use crate::decode::{Event, escape_into};
+use crate::decode::{Event, Fields, escape_into};
 
 /// Slices and indices of a batch are numbered in 16 bits.
 const NUMBERS_MAX: usize = u16::MAX as usize;
@@ -26,6 +27,7 @@ pub struct Encoder {
     settings: EncoderSettings,
     current: Option<Current>,
     attributes: Attributes,
+    extracted: Extracted,
     writer: Writer,
     documents: Vec<Document>,
     slices: Vec<Slice>,
@@ -48,6 +50,17 @@ struct Current {
     undated: Option<(Day, u16)>,
 }
 
+/// The fields of the event that [`Encoder::index_of`] was asked about last.
+#[derive(Default)]
+struct Extracted {
+    fields: Fields,
+    named: Named,
+    /// Its text was of the format.
+    found: bool,
+    /// Its text was not, and of which.
+    unparsed: Option<&'static str>,
+}
+
 /// Slices that differ in one of these have different documents or judge answers differently.
 type SliceKey = (SourceToken, Epoch, IdPrefix, u64);
 
@@ -64,6 +77,7 @@ impl Encoder {
             settings,
             current: None,
             attributes: Attributes::default(),
+            extracted: Extracted::default(),
             writer: Writer::new(settings.codec, settings.batch_bytes),
             documents: Vec::new(),
             slices: Vec::new(),
@@ -90,9 +104,13 @@ impl Encoder {
 
     /// The index that an event of the current slice goes to; the number holds until the batch is
     /// sealed. `day` is the journal's, for events without a time. The open batch must not be full.
+    /// It takes the event's text apart if that has fields, since it may say the time.
     #[inline]
     pub fn index_of(&mut self, event: &Event<'_>, day: Day) -> u16 {
         let current = self.current.as_ref().expect("events come after `begin`");
+        if current.target.extractor().is_some() {
+            return self.index_by_fields(event, day);
+        }
         match (event.time, current.dated, current.undated) {
             (Some(time), Some((minute, index)), _) if time[..16] == minute => index,
             (None, _, Some((known, index))) if known == day => index,
@@ -128,11 +146,35 @@ impl Encoder {
             Some(attrs) => self.attributes.member(attrs),
             None => &[],
         };
-        let parts = Parts { head: &self.head.bytes, event, day, attrs, tail: &current.tail };
+        let has_fields = current.target.extractor().is_some() && self.extracted.found;
+        let fields = has_fields.then_some(&self.extracted);
+        let midnight;
+        let said = event.time.or_else(|| fields.and_then(|it| it.fields.time()));
+        let time = if let Some(time) = said {
+            time
+        } else {
+            midnight = day.midnight();
+            &midnight
+        };
+        let parts = Parts {
+            head: &self.head.bytes,
+            event,
+            time,
+            undated: said.is_none(),
+            attrs,
+            fields: fields.map(|it| &it.named),
+            tail: &current.tail,
+        };
         parts.write(self.writer.plain());
         let tail = &current.tail;
         self.writer.ends_with_tail(Arc::as_ptr(tail).addr(), tail.bytes_len());
         self.writer.settle();
+    }
+
+    /// The format that the text of the last event was not of, once.
+    #[inline]
+    pub fn take_unparsed(&mut self) -> Option<&'static str> {
+        self.extracted.unparsed.take()
     }
 
     pub fn documents(&self) -> usize {
@@ -178,6 +220,33 @@ impl Encoder {
             slices: std::mem::take(&mut self.slices),
             indices: std::mem::take(&mut self.indices),
             opened_mono_ns: self.opened_mono_ns,
+        }
+    }
+
+    /// [`Self::index_of`] where texts have fields.
+    #[inline(never)]
+    fn index_by_fields(&mut self, event: &Event<'_>, day: Day) -> u16 {
+        let current = self.current.as_ref().expect("events come after `begin`");
+        let Some(extractor) = current.target.extractor() else { return 0 };
+        let Extracted { fields, named, found, unparsed } = &mut self.extracted;
+        // log-pilot looked into files only.
+        let is_asked = self.settings.shape != Shape::PilotStrict || event.stream.is_none();
+        fields.trim();
+        *found = is_asked && extractor.extract(event.text, &current.target.clock(day), fields);
+        *unparsed = extractor.format().filter(|_| is_asked && !*found);
+        let mut said = None;
+        if *found {
+            named.name(fields, event, &current.tail);
+            said = fields.time().copied();
+        }
+        let day = match (event.time, said) {
+            (None, Some(time)) => current.target.day_of_text(&time, day),
+            _ => day,
+        };
+        match (event.time, current.dated, current.undated) {
+            (Some(time), Some((minute, index)), _) if time[..16] == minute => index,
+            (None, _, Some((known, index))) if known == day => index,
+            _ => self.find_index(event, day),
         }
     }
 

@@ -14,6 +14,7 @@ mod codec;
 mod day;
 mod encoder;
 mod ids;
+mod named;
 mod shape;
 mod target;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Documents of both shapes, and batches made and taken apart.
 
+mod fields;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -117,7 +119,10 @@ fn a_line_of_a_file_has_no_stream_and_the_day_for_a_time() {
     );
     assert!(document.starts_with(head), "{document}");
     let (_, document) = lines(Shape::Pilot, &event);
-    assert!(document.contains(r#""message":"x","undated":true,"offset":42,"#), "{document}");
+    let marked = concat!(
+        r#""message":"x","time":"2026-11-26T00:00:00.000000000Z","undated":true,"offset":42,"#,
+    );
+    assert!(document.contains(marked), "{document}");
     serde_json::from_str::<Value>(&document).unwrap();
 }
 
@@ -152,7 +157,7 @@ fn pilot_document() {
         document,
         concat!(
             r#"{"@timestamp":"2026-11-25T08:59:05.120000000Z","message":"hello","#,
-            r#""stream":"stdout","time":"2026-11-25T08:59:05.120000000Z","offset":42,"#,
+            r#""log":"hello","stream":"stdout","time":"2026-11-25T08:59:05.120000000Z","offset":42,"#,
             r#""order":"2026-11-25T08:59:05.120000000Z-0000000012a","#,
             r#""index":"shop","topic":"mine","docker_container":"web","host":"node-1","#,
             r#""container_id":"4f5e","image":"nginx:1.27","source":"/logs/4f5e-json.log","#,
@@ -162,13 +167,16 @@ fn pilot_document() {
     let text: [&[u8]; 1] = [b""];
     let undated = Event { time: None, damage: Some(DamageReason::NotJson), ..event(&text) };
     let (_, document) = lines(Shape::Pilot, &undated);
-    let start = r#""stream":"stdout","damage":"not_json","undated":true,"offset":42,"#;
+    let start = concat!(
+        r#""stream":"stdout","time":"2026-11-26T00:00:00.000000000Z","#,
+        r#""damage":"not_json","undated":true,"offset":42,"#,
+    );
     assert!(document.contains(start), "{document}");
 }
 
 #[test]
 fn a_container_of_which_nothing_is_known() {
-    for shape in [Shape::Ecs, Shape::Pilot] {
+    for shape in [Shape::Ecs, Shape::Pilot, Shape::PilotStrict] {
         let mut encoder =
             Encoder::new(EncoderSettings { shape, codec: Codec::Stored, batch_bytes: 1 });
         let tail = Tail::new(shape, &Origin::default(), "", "");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::blocked::Blocked;
-use super::counters::{ReasonLabel, WorkerCounters};
+use super::counters::{FormatLabel, ReasonLabel, WorkerCounters};
 use crate::core::{DamageReason, IdPrefix, SourceToken};
 use crate::decode::{Event, Flow, Sink};
 use crate::encode::{Day, Encoder, Slice, Tail, Target};
@@ -54,6 +54,9 @@ impl TurnSink<'_> {
             }
         }
         self.encoder.push(event, index, self.day, self.mono_ns);
+        if let Some(format) = self.encoder.take_unparsed() {
+            self.counters.unparsed.get_or_create(&FormatLabel { format }).inc();
+        }
         self.undated |= event.time.is_none();
         self.events += 1;
         if let Some(reason) = event.damage {

@@ -14,6 +14,8 @@ mod ruby;
 mod tests;
 mod time;
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 pub use members::Member;
 pub use name::flat_name;
 pub use time::Clock;
@@ -31,6 +33,9 @@ const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Buffers that have grown beyond this are given back to the allocator.
 const BUFFER_BYTES_KEPT: usize = 1 << 20;
+
+/// Those in use.
+static SHARED: Mutex<Vec<(FieldRules, Weak<Extractor>)>> = Mutex::new(Vec::new());
 
 /// Takes the texts of one declaration apart.
 #[derive(Debug)]
@@ -110,6 +115,23 @@ impl Extractor {
             _ => TimeRule::new(time_key.as_deref(), time_format.as_deref())?,
         };
         Ok(Self { format, time })
+    }
+
+    /// One for all that have these rules: ten thousand containers may have the same. `None` if
+    /// texts stay as they are.
+    pub fn shared(rules: &FieldRules) -> Option<Arc<Self>> {
+        if rules.format == FieldFormat::Raw {
+            return None;
+        }
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shared.iter().find(|(known, _)| known == rules);
+        if let Some(extractor) = known.and_then(|(_, extractor)| extractor.upgrade()) {
+            return Some(extractor);
+        }
+        let extractor = Arc::new(Self::new(rules).ok()?);
+        shared.retain(|(_, extractor)| extractor.strong_count() > 0);
+        shared.push((rules.clone(), Arc::downgrade(&extractor)));
+        Some(extractor)
     }
 
     /// The name of the format; `None` if texts stay as they are.
