@@ -203,7 +203,7 @@ fn values_that_do_not_fit_name_the_way_out() {
     );
     refused(
         "shape: flat",
-        "sluice.yaml:1:8: shape: `flat` does not fit; expected ecs, pilot or pilot-strict",
+        "sluice.yaml:1:8: shape: `flat` does not fit; expected ecs or pilot or pilot-strict",
     );
     refused(
         "node: a\nworkers: ${WORKERS}\n",

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
-use super::Day;
+use super::{Day, Seen};
 use crate::core::{FieldRules, JoinRules};
 use crate::decode::{Clock, Extractor};
 
@@ -160,9 +160,9 @@ impl Target {
         &self.rules
     }
 
-    /// The day of a wall clock's reading, for a journal's entry.
-    pub fn day_of(&self, wall_ns: i64) -> Day {
-        self.day_at(wall_ns.div_euclid(1_000_000_000))
+    /// The day on which bytes were read.
+    pub fn day_of(&self, seen: Seen) -> Day {
+        self.day_at(seen.seconds())
     }
 
     /// The day of a record's time.

@@ -66,13 +66,15 @@ fn encoder(shape: Shape, codec: Codec) -> Encoder {
     encoder
 }
 
-fn day() -> Day {
-    Day::from_date(2026, 11, 26)
+/// 2026-11-26, 00:00:00.
+fn seen() -> Seen {
+    let midnight = i64::from(Day::from_date(2026, 11, 26).epoch_days()) * 86_400;
+    Seen::of_wall(midnight * 1_000_000_000)
 }
 
 fn push(encoder: &mut Encoder, event: &Event<'_>) {
-    let index = encoder.index_of(event, day());
-    encoder.push(event, index, day(), 7);
+    let index = encoder.index_of(event, seen());
+    encoder.push(event, index, seen(), 7);
 }
 
 /// The lines of the one document that the event becomes.
@@ -196,15 +198,17 @@ fn index_follows_the_record_and_the_zone() {
         let mut encoder = encoder(Shape::Ecs, Codec::Stored);
         let tail = Arc::new(Tail::new(Shape::Ecs, &origin(), "", ""));
         encoder.begin(slice(0), tail, rules("t", Zone::parse(zone).unwrap()));
-        let other = encoder.index_of(&event(&[]), day());
+        let other = encoder.index_of(&event(&[]), seen());
         let time: [u8; 30] = time.as_bytes().try_into().unwrap();
         let event = Event { time: Some(&time), ..event(&[]) };
         for _ in 0..2 {
-            let number = encoder.index_of(&event, day());
+            let number = encoder.index_of(&event, seen());
             assert_eq!(&**encoder.index_name(number), index, "{zone}");
         }
-        assert_eq!(encoder.index_of(&Event { time: Some(TIME), ..event }, day()), other);
-        let undated = encoder.index_of(&Event { time: None, ..event }, day());
+        assert_eq!(encoder.index_of(&Event { time: Some(TIME), ..event }, seen()), other);
+        // Noon is the same day in all of these zones.
+        let noon = Seen::of_wall((seen().seconds() + 43_200) * 1_000_000_000);
+        let undated = encoder.index_of(&Event { time: None, ..event }, noon);
         assert_eq!(&**encoder.index_name(undated), "t-2026.11.26");
     };
     check("UTC", "2026-11-25T23:59:59.999999999Z", "t-2026.11.25");
@@ -389,6 +393,6 @@ fn zones() {
     );
     Zone::parse("local").unwrap();
     let target = rules("t", Zone::Fixed { seconds: 3_600 });
-    assert_eq!(target.day_of(23 * 3_600_000_000_000).date(), (1970, 1, 2));
-    assert_eq!(target.day_of(-1).date(), (1970, 1, 1));
+    assert_eq!(target.day_of(Seen::of_wall(23 * 3_600_000_000_000)).date(), (1970, 1, 2));
+    assert_eq!(target.day_of(Seen::of_wall(-1)).date(), (1970, 1, 1));
 }

@@ -196,7 +196,7 @@ fn place<Handle: Clone>(
             (record, is_archive, archive, opened)
         }
     };
-    let Opened { handle, stat: _, first_line, start } = opened;
+    let Opened { handle, stat, first_line, start } = opened;
     if is_archive && fingerprint(first_line).is_none() {
         if !source.passed_over.contains(&id) {
             // Not even one whole line can be read of it.
@@ -215,7 +215,9 @@ fn place<Handle: Clone>(
     }
     let closed = name != source.current || !on_disk.contains(&id);
     let start = record.as_ref().map_or(start, |record| record.frontier);
-    let born = record.map(|record| revive(source, record));
+    // An archive's size is none of its contents.
+    let size = if is_archive { u64::MAX } else { stat.size };
+    let born = record.map(|record| revive(source, record, size));
     let sequence = source.next_sequence;
     source.next_sequence += 1;
     source.files.push_back(FileState {
@@ -263,7 +265,8 @@ fn remembered<Handle>(
 }
 
 /// A known file again: rules that have changed since hold from where nothing was sent yet.
-fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
+/// `size` is what it holds now.
+fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord, size: u64) -> Born {
     let reserved = record.reserved.max(record.frontier);
     if record.journal.rules(reserved) != Some(source.target.rules()) {
         record.journal.add(reserved, Entry::Rules(source.target.rules().clone()));
@@ -277,7 +280,8 @@ fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
     let tail = Tail::new(source.shape, &source.origin, &source.path, &target.rules().target);
     Born {
         believed_below: reserved,
-        reached: reserved,
+        // What was not there cannot have been sent, whatever was reserved.
+        reached: reserved.min(size),
         tail: tail.into(),
         prefix: prefix_at(&source.key, &record, record.frontier),
         target,
