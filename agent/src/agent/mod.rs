@@ -479,6 +479,7 @@ fn start_workers(
             shape: match config.shape {
                 config::Shape::Ecs => Shape::Ecs,
                 config::Shape::Pilot => Shape::Pilot,
+                config::Shape::PilotStrict => Shape::PilotStrict,
             },
             codec: match config.compression.codec {
                 config::Codec::Sluice => Codec::Sluice,

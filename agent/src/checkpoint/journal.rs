@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::core::Stream;
-use crate::encode::{Day, Rules};
+use crate::encode::{Rules, Seen};
 
 /// One dated fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,8 +12,8 @@ pub enum Entry {
     Generation(u32),
     /// Target, zone and limits from here on.
     Rules(Rules),
-    /// For records without a legal time of their own.
-    Day(Day),
+    /// When what follows was read first, for records without a legal time of their own.
+    Seen(Seen),
     /// An unfinished line ends here, by a timer, a memory limit or its container's end.
     Cut(Stream),
 }
@@ -53,19 +53,18 @@ impl Journal {
         })
     }
 
-    /// The latest day of all.
-    pub fn last_day(&self) -> Option<Day> {
-        let days = self.entries.iter().filter_map(|(_, entry)| match entry {
-            Entry::Day(day) => Some(*day),
+    /// All times of reading.
+    pub fn all_seen(&self) -> impl Iterator<Item = Seen> + '_ {
+        self.entries.iter().filter_map(|(_, entry)| match entry {
+            Entry::Seen(seen) => Some(*seen),
             _ => None,
-        });
-        days.max()
+        })
     }
 
-    /// The day that holds at `offset`.
-    pub fn day(&self, offset: u64) -> Option<Day> {
+    /// The time of reading that holds at `offset`.
+    pub fn seen(&self, offset: u64) -> Option<Seen> {
         self.latest(offset, |entry| match entry {
-            Entry::Day(day) => Some(*day),
+            Entry::Seen(seen) => Some(*seen),
             _ => None,
         })
     }
@@ -82,12 +81,12 @@ impl Journal {
     /// other kind.
     pub fn prune(&mut self, frontier: u64) {
         let mut kept = Vec::with_capacity(self.entries.len());
-        let (mut generation, mut rules, mut day) = (false, false, false);
+        let (mut generation, mut rules, mut time) = (false, false, false);
         for (offset, entry) in self.entries.drain(..).rev() {
             let seen = match &entry {
                 Entry::Generation(_) => &mut generation,
                 Entry::Rules(_) => &mut rules,
-                Entry::Day(_) => &mut day,
+                Entry::Seen(_) => &mut time,
                 Entry::Cut(_) => {
                     if offset >= frontier {
                         kept.push((offset, entry));
@@ -118,19 +117,18 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn day(text: &str) -> Day {
-        let part = |at: usize| text[at..at + 2].parse().unwrap();
-        Day::from_date(2000 + i32::from(part(2)), part(5), part(8))
+    fn seen(second: i64) -> Seen {
+        Seen::of_wall(second * 1_000_000_000)
     }
 
     #[test]
     fn the_latest_entry_at_or_before_an_offset_holds() {
         let mut journal = Journal::default();
-        journal.add(0, Entry::Day(day("2026.11.24")));
-        journal.add(100, Entry::Day(day("2026.11.25")));
+        journal.add(0, Entry::Seen(seen(24)));
+        journal.add(100, Entry::Seen(seen(25)));
         journal.add(40, Entry::Cut(Stream::Stdout));
-        assert_eq!(journal.day(99), Some(day("2026.11.24")));
-        assert_eq!(journal.day(100), Some(day("2026.11.25")));
+        assert_eq!(journal.seen(99), Some(seen(24)));
+        assert_eq!(journal.seen(100), Some(seen(25)));
         assert_eq!(journal.next_change(0), Some(40));
         assert_eq!(journal.next_change(40), Some(100));
         assert_eq!(journal.next_change(100), None);
@@ -143,16 +141,16 @@ mod tests {
     fn pruning_changes_nothing_at_or_beyond_the_frontier() {
         let mut journal = Journal::default();
         journal.add(0, Entry::Generation(1));
-        journal.add(0, Entry::Day(day("2026.11.23")));
-        journal.add(10, Entry::Day(day("2026.11.24")));
+        journal.add(0, Entry::Seen(seen(23)));
+        journal.add(10, Entry::Seen(seen(24)));
         journal.add(10, Entry::Cut(Stream::Stderr));
-        journal.add(20, Entry::Day(day("2026.11.25")));
+        journal.add(20, Entry::Seen(seen(25)));
         journal.add(20, Entry::Cut(Stream::Stdout));
         let before = journal.clone();
         journal.prune(15);
         assert!(journal.entries.len() < before.entries.len());
         for offset in 15..30 {
-            assert_eq!(journal.day(offset), before.day(offset));
+            assert_eq!(journal.seen(offset), before.seen(offset));
             assert_eq!(journal.generation(offset), before.generation(offset));
             assert_eq!(journal.next_change(offset), before.next_change(offset));
             assert!(journal.cuts(offset).eq(before.cuts(offset)));

@@ -104,7 +104,11 @@ pub enum Files {
 pub enum Shape {
     Ecs,
     Pilot,
+    PilotStrict,
 }
+
+const SHAPES: [(&str, Shape); 3] =
+    [("ecs", Shape::Ecs), ("pilot", Shape::Pilot), ("pilot-strict", Shape::PilotStrict)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batching {
@@ -275,9 +279,7 @@ pub(super) fn check(
             .value("target", target.as_ref(), target_name)?
             .unwrap_or_else(|| "sluice".to_owned()),
         target_zone: reader.value("target_zone", target_zone.as_ref(), zone)?.unwrap_or(Zone::Utc),
-        shape: reader
-            .choice("shape", shape.as_ref(), &[("ecs", Shape::Ecs), ("pilot", Shape::Pilot)])?
-            .unwrap_or(Shape::Ecs),
+        shape: reader.choice("shape", shape.as_ref(), &SHAPES)?.unwrap_or(Shape::Ecs),
         event_bytes_max: reader
             .value("event_bytes_max", event_bytes_max.as_ref(), |text| size(text, event_range))?
             .unwrap_or(limits::EVENT_BYTES_MAX),

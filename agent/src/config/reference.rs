@@ -115,9 +115,10 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "shape",
-        "`ecs` or `pilot`",
+        "`ecs`, `pilot` or `pilot-strict`",
         "ecs",
-        "The names of fields in documents: Elastic Common Schema, or those of log-pilot.",
+        "The names of fields in documents: Elastic Common Schema; those of log-pilot, with \
+         `@timestamp` and `message` in each; or exactly what log-pilot wrote.",
     ),
     key(
         "event_bytes_max",

@@ -208,7 +208,10 @@ fn values_that_do_not_fit_name_the_way_out() {
         "sluice.yaml:2:19: batch.flush_interval: `5` does not fit; \
          expected a time with its unit, like 250ms, 5s, 10m, 24h or 7d",
     );
-    refused("shape: flat", "sluice.yaml:1:8: shape: `flat` does not fit; expected ecs or pilot");
+    refused(
+        "shape: flat",
+        "sluice.yaml:1:8: shape: `flat` does not fit; expected ecs or pilot or pilot-strict",
+    );
     refused(
         "node: a\nworkers: ${WORKERS}\n",
         "sluice.yaml:2:10: workers: variable `WORKERS` is not set; \

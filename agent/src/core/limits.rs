@@ -36,6 +36,10 @@ pub const RESERVE_AHEAD_TURNS: u64 = 8;
 /// How far ahead of the position the store is told that ids may have been sent, in a drain.
 pub const RESERVE_BYTES_MAX: u64 = 256 << 20;
 
+/// Times of reading that a file's journal holds: one for each second of what is in flight. An
+/// output that is slower than this sees times that stand still, and no journal that grows.
+pub const SEEN_ENTRIES_MAX: usize = 64;
+
 /// Names in one container's log directory that are looked at.
 pub const FILES_PER_SOURCE_MAX: usize = 1_024;
 

@@ -12,6 +12,7 @@ mod custom;
 mod declaration;
 mod files;
 mod keys;
+mod labels;
 mod log;
 mod pattern;
 mod problems;
@@ -25,6 +26,7 @@ use crate::discover::Container;
 
 pub use declaration::{Declaration, Declared, LogSource, Problem, ProblemKind, Written};
 pub use files::{Asker, DeclaredFile, FileNews, Finder, NewsFn, Reports, Wanted, report};
+pub use labels::pilot_fields;
 pub use pattern::{Below, PathPattern, PatternError};
 
 use problems::Problems;

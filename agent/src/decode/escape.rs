@@ -1,5 +1,7 @@
 //! Text into the inside of a JSON string.
 
+use memchr::memchr;
+
 use crate::sys::simd;
 
 /// What stands for each byte that cannot stand for itself.
@@ -46,6 +48,56 @@ pub(super) fn escape_lossy_into(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// Appends what the pieces stand for, which together are the inside of a valid JSON string.
+pub(super) fn unescape_into(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    let begin = out.len();
+    for piece in pieces {
+        out.extend_from_slice(piece);
+    }
+    // What comes out is never longer than what went in, so it is put in the same place.
+    let Some(first) = memchr(b'\\', &out[begin..]) else { return };
+    let (mut from, mut to) = (begin + first, begin + first);
+    while let Some(&byte) = out.get(from) {
+        if byte != b'\\' {
+            let plain = memchr(b'\\', &out[from..]).unwrap_or(out.len() - from);
+            out.copy_within(from..from + plain, to);
+            (from, to) = (from + plain, to + plain);
+            continue;
+        }
+        let (character, len) = match out.get(from + 1) {
+            Some(b'n') => ('\n', 2),
+            Some(b't') => ('\t', 2),
+            Some(b'r') => ('\r', 2),
+            Some(b'b') => ('\u{8}', 2),
+            Some(b'f') => ('\u{c}', 2),
+            Some(b'u') => by_number(&out[from..]),
+            Some(&byte) => (char::from(byte), 2),
+            None => break,
+        };
+        let mut utf8 = [0; 4];
+        for byte in character.encode_utf8(&mut utf8).bytes() {
+            out[to] = byte;
+            to += 1;
+        }
+        from = (from + len).min(out.len());
+    }
+    out.truncate(to);
+}
+
+/// The character of `\u0041`, or of such a pair, and how long that is.
+fn by_number(escape: &[u8]) -> (char, usize) {
+    let half = |at: usize| {
+        let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let Some(first) = half(0) else { return (char::REPLACEMENT_CHARACTER, 6) };
+    if let (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) = (first, half(6)) {
+        let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        return (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+    }
+    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -61,6 +113,26 @@ mod tests {
             json.push(b'"');
             prop_assert!(simd::is_string_inside(&json[1..], json.len() - 2));
             prop_assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text);
+        }
+
+        #[test]
+        fn unescaped_is_what_a_parser_makes_of_it(
+            text in any::<String>(),
+            numbers in prop::collection::vec(0..0xd800_u16, 0..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut inside = Vec::new();
+            escape_into(&mut inside, &text);
+            for number in numbers {
+                inside.extend_from_slice(format!("\\u{number:04x}\\/\\b\\f").as_bytes());
+            }
+            inside.extend_from_slice(br"\ud83d\ude00x");
+            let parsed: String =
+                serde_json::from_slice(&[b"\"", &inside[..], b"\""].concat()).unwrap();
+            let (first, second) = inside.split_at(cut.index(inside.len()));
+            let mut plain = b"before".to_vec();
+            unescape_into(&mut plain, &[first, second]);
+            prop_assert_eq!(plain, format!("before{parsed}").into_bytes());
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! takes: chunks of a file's bytes, with their offset
 //! gives: events (one or more records joined) to a sink
-//! owns:  the record format, the joining of pieces
+//! owns:  the record format, the joining of pieces, the fields of a text by its format
 //! never: allocates per line on the plain path, looks at a clock, fails on any input
 //!
 //! Invariants:
@@ -13,6 +13,7 @@
 mod carry;
 mod decoder;
 mod escape;
+mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod record;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use carry::Carry;
 pub use decoder::{Decoder, Pushed};
 pub use escape::escape_into;
+pub use fields::{Clock, Extractor, FieldError, Fields, Member, flat_name};
 pub use text::unfinished_len;
 
 use crate::core::{DamageReason, IdPrefix, Stream};

@@ -128,7 +128,9 @@ fn members(tape: &[Node<'_>], text: &mut Vec<u8>, attrs: &mut Vec<u8>) -> Option
 }
 
 /// The members of an object that a part of a tape begins with.
-fn object<'t, 'i>(tape: &'t [Node<'i>]) -> Option<impl Iterator<Item = (&'i str, &'t [Node<'i>])>> {
+pub(super) fn object<'t, 'i>(
+    tape: &'t [Node<'i>],
+) -> Option<impl Iterator<Item = (&'i str, &'t [Node<'i>])>> {
     let (Node::Object { len, .. }, mut rest) = tape.split_first()? else {
         return None;
     };
@@ -175,7 +177,7 @@ fn strings<'t, 'i: 't>(
 
 /// Puts `\ufffd` in the place of each surrogate without its other half, which the parser would
 /// refuse together with the whole line. Outside of strings a backslash is illegal anyway.
-fn replace_lone_surrogates(line: &mut [u8]) {
+pub(super) fn replace_lone_surrogates(line: &mut [u8]) {
     let mut at = 0;
     while let Some(next) = memchr(b'\\', &line[at..]) {
         at += next;

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::codec::Writer;
+use super::named::Named;
 use super::shape::{Attributes, Parts};
-use super::{Batch, Codec, Day, Document, Shape, Slice, Tail, Target};
+use super::{Batch, Codec, Day, Document, Seen, Shape, Slice, Tail, Target};
 use crate::core::{BatchId, Epoch, IdPrefix, SourceToken};
-use crate::decode::{Event, escape_into};
+use crate::decode::{Event, Fields, escape_into};
 
 /// Slices and indices of a batch are numbered in 16 bits.
 const NUMBERS_MAX: usize = u16::MAX as usize;
@@ -26,6 +27,9 @@ pub struct Encoder {
     settings: EncoderSettings,
     current: Option<Current>,
     attributes: Attributes,
+    extracted: Extracted,
+    /// The last time of reading that a document needed.
+    seen: (Seen, [u8; 30]),
     writer: Writer,
     documents: Vec<Document>,
     slices: Vec<Slice>,
@@ -45,7 +49,20 @@ struct Current {
     target: Arc<Target>,
     /// The last answers of [`Encoder::index_of`] in the open batch.
     dated: Option<([u8; 16], u16)>,
-    undated: Option<(Day, u16)>,
+    undated: Option<(Seen, u16)>,
+    /// The last one of a time that a text said, by its day.
+    said: Option<(Day, u16)>,
+}
+
+/// The fields of the event that [`Encoder::index_of`] was asked about last.
+#[derive(Default)]
+struct Extracted {
+    fields: Fields,
+    named: Named,
+    /// Its text was of the format.
+    found: bool,
+    /// Its text was not, and of which.
+    unparsed: Option<&'static str>,
 }
 
 /// Slices that differ in one of these have different documents or judge answers differently.
@@ -64,6 +81,8 @@ impl Encoder {
             settings,
             current: None,
             attributes: Attributes::default(),
+            extracted: Extracted::default(),
+            seen: (Seen::default(), Seen::default().text()),
             writer: Writer::new(settings.codec, settings.batch_bytes),
             documents: Vec::new(),
             slices: Vec::new(),
@@ -79,24 +98,28 @@ impl Encoder {
     /// in between.
     pub fn begin(&mut self, slice: Slice, tail: Arc<Tail>, target: Arc<Target>) {
         assert_eq!(tail.shape(), self.settings.shape, "all documents have one shape");
-        let (dated, undated) = match &self.current {
+        let (dated, undated, said) = match &self.current {
             Some(before) if before.target.rules() == target.rules() => {
-                (before.dated, before.undated)
+                (before.dated, before.undated, before.said)
             }
-            _ => (None, None),
+            _ => (None, None, None),
         };
-        self.current = Some(Current { slice, number: None, tail, target, dated, undated });
+        self.current = Some(Current { slice, number: None, tail, target, dated, undated, said });
     }
 
     /// The index that an event of the current slice goes to; the number holds until the batch is
-    /// sealed. `day` is the journal's, for events without a time. The open batch must not be full.
+    /// sealed. `seen` is the journal's, for events without a time. The open batch must not be full.
+    /// It takes the event's text apart if that has fields, since it may say the time.
     #[inline]
-    pub fn index_of(&mut self, event: &Event<'_>, day: Day) -> u16 {
+    pub fn index_of(&mut self, event: &Event<'_>, seen: Seen) -> u16 {
         let current = self.current.as_ref().expect("events come after `begin`");
+        if current.target.extractor().is_some() {
+            return self.index_by_fields(event, seen);
+        }
         match (event.time, current.dated, current.undated) {
             (Some(time), Some((minute, index)), _) if time[..16] == minute => index,
-            (None, _, Some((known, index))) if known == day => index,
-            _ => self.find_index(event, day),
+            (None, _, Some((known, index))) if known == seen => index,
+            _ => self.find_index(event, seen),
         }
     }
 
@@ -108,7 +131,7 @@ impl Encoder {
     /// Encodes an event of the current slice. `index` is what [`Self::index_of`] said of it, and
     /// `mono_ns` becomes the batch's age if it is the first.
     #[inline]
-    pub fn push(&mut self, event: &Event<'_>, index: u16, day: Day, mono_ns: u64) {
+    pub fn push(&mut self, event: &Event<'_>, index: u16, seen: Seen, mono_ns: u64) {
         let slice = self.slice_number();
         if self.documents.is_empty() {
             self.opened_mono_ns = mono_ns;
@@ -128,11 +151,36 @@ impl Encoder {
             Some(attrs) => self.attributes.member(attrs),
             None => &[],
         };
-        let parts = Parts { head: &self.head.bytes, event, day, attrs, tail: &current.tail };
+        let has_fields = current.target.extractor().is_some() && self.extracted.found;
+        let fields = has_fields.then_some(&self.extracted);
+        let said = event.time.or_else(|| fields.and_then(|it| it.fields.time()));
+        let time = if let Some(time) = said {
+            time
+        } else {
+            if self.seen.0 != seen {
+                self.seen = (seen, seen.text());
+            }
+            &self.seen.1
+        };
+        let parts = Parts {
+            head: &self.head.bytes,
+            event,
+            time,
+            undated: said.is_none(),
+            attrs,
+            fields: fields.map(|it| &it.named),
+            tail: &current.tail,
+        };
         parts.write(self.writer.plain());
         let tail = &current.tail;
         self.writer.ends_with_tail(Arc::as_ptr(tail).addr(), tail.bytes_len());
         self.writer.settle();
+    }
+
+    /// The format that the text of the last event was not of, once.
+    #[inline]
+    pub fn take_unparsed(&mut self) -> Option<&'static str> {
+        self.extracted.unparsed.take()
     }
 
     pub fn documents(&self) -> usize {
@@ -164,7 +212,8 @@ impl Encoder {
     /// Closes the open batch and hands it out.
     pub fn seal(&mut self, id: BatchId, worker: usize) -> Batch {
         if let Some(current) = &mut self.current {
-            (current.number, current.dated, current.undated) = (None, None, None);
+            (current.number, current.said) = (None, None);
+            (current.dated, current.undated) = (None, None);
         }
         self.head.of = None;
         self.slice_numbers.clear();
@@ -181,21 +230,69 @@ impl Encoder {
         }
     }
 
+    /// [`Self::index_of`] where texts have fields.
+    #[inline(never)]
+    fn index_by_fields(&mut self, event: &Event<'_>, seen: Seen) -> u16 {
+        let current = self.current.as_ref().expect("events come after `begin`");
+        let Some(extractor) = current.target.extractor() else { return 0 };
+        let Extracted { fields, named, found, unparsed } = &mut self.extracted;
+        // log-pilot looked into files only.
+        let is_asked = self.settings.shape != Shape::PilotStrict || event.stream.is_none();
+        let read = current.target.day_of(seen);
+        fields.trim();
+        *found = is_asked && extractor.extract(event.text, &current.target.clock(read), fields);
+        *unparsed = extractor.format().filter(|_| is_asked && !*found);
+        if *found {
+            named.name(fields, event, &current.tail);
+        }
+        let said = if *found { fields.time() } else { None };
+        match (event.time, said, current.dated, current.undated) {
+            (None, Some(time), ..) => {
+                let day = current.target.day_of_text(time, read);
+                match current.said {
+                    Some((known, index)) if known == day => index,
+                    _ => self.find_said(day),
+                }
+            }
+            (Some(time), _, Some((minute, index)), _) if time[..16] == minute => index,
+            (None, None, _, Some((known, index))) if known == seen => index,
+            _ => self.find_index(event, seen),
+        }
+    }
+
     #[cold]
-    fn find_index(&mut self, event: &Event<'_>, day: Day) -> u16 {
+    fn find_index(&mut self, event: &Event<'_>, seen: Seen) -> u16 {
+        let current = self.current.as_ref().expect("events come after `begin`");
+        let day = match event.time {
+            Some(time) => current.target.day(time),
+            None => current.target.day_of(seen),
+        };
+        let index = self.number_of(day);
         let current = self.current.as_mut().expect("events come after `begin`");
-        let of_record = event.time.map(|time| current.target.day(time));
-        let name = current.target.index(of_record.unwrap_or(day));
-        let index = *self.index_numbers.entry(name).or_insert_with_key(|name| {
+        match event.time.and_then(|time| time.first_chunk()) {
+            Some(minute) => current.dated = Some((*minute, index)),
+            None => current.undated = Some((seen, index)),
+        }
+        index
+    }
+
+    #[cold]
+    fn find_said(&mut self, day: Day) -> u16 {
+        let index = self.number_of(day);
+        let current = self.current.as_mut().expect("events come after `begin`");
+        current.said = Some((day, index));
+        index
+    }
+
+    /// The number of the current target's index of a day.
+    fn number_of(&mut self, day: Day) -> u16 {
+        let current = self.current.as_ref().expect("events come after `begin`");
+        let name = current.target.index(day);
+        *self.index_numbers.entry(name).or_insert_with_key(|name| {
             assert!(self.indices.len() < NUMBERS_MAX, "a full batch is sealed");
             self.indices.push(name.clone());
             (self.indices.len() - 1) as u16
-        });
-        match event.time.and_then(|time| time.first_chunk()) {
-            Some(minute) => current.dated = Some((*minute, index)),
-            None => current.undated = Some((day, index)),
-        }
-        index
+        })
     }
 
     #[inline]

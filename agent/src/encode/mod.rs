@@ -4,7 +4,8 @@
 //! never: builds a JSON tree on the plain path
 //!
 //! Invariants:
-//! * A document is a function of its event, its file's rules and day, and its origin.
+//! * A document is a function of its event, its file's rules, when it was read first (by
+//!   the file's journal), and its origin.
 //! * Whatever the event's bytes, a document is valid JSON without a name twice in one object.
 //! * A batch's table of documents covers its inflated body without a gap.
 
@@ -14,6 +15,8 @@ mod codec;
 mod day;
 mod encoder;
 mod ids;
+mod named;
+mod seen;
 mod shape;
 mod target;
 #[cfg(test)]
@@ -25,5 +28,6 @@ pub use codec::Codec;
 pub use day::Day;
 pub use encoder::{Encoder, EncoderSettings};
 pub use ids::{first_line_fingerprint, prefix};
+pub use seen::Seen;
 pub use shape::{Shape, Tail};
 pub use target::{Renamed, Rules, Target, Zone, ZoneError, sanitise};

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
-use super::Day;
+use super::{Day, Seen};
 use crate::core::{FieldRules, JoinRules};
+use crate::decode::{Clock, Extractor};
 
 /// Elasticsearch's limit on a name, less the `-YYYY.MM.DD` that is put behind it.
 const TARGET_BYTES_MAX: usize = 255 - 11;
@@ -119,21 +121,48 @@ fn offset_seconds(text: &str) -> Option<i32> {
 pub struct Target {
     rules: Rules,
     zone: TimeZone,
+    extractor: Option<Arc<Extractor>>,
 }
 
+/// A time that a text says counts for the name of an index if its day is this near to the day on
+/// which the text was read: nobody can create an index for every day of nine thousand years.
+const TEXT_DAYS_MAX: u32 = 3;
+
 impl Target {
+    /// The rules' fields were checked when their declaration was read; where an older release took
+    /// what this one does not, texts stay as they are.
     pub fn new(rules: Rules) -> Result<Self, ZoneError> {
         let zone = rules.zone.time_zone()?;
-        Ok(Self { rules, zone })
+        let extractor = Extractor::shared(&rules.fields);
+        Ok(Self { rules, zone, extractor })
+    }
+
+    /// `None` if texts stay as they are.
+    #[inline]
+    pub(super) fn extractor(&self) -> Option<&Arc<Extractor>> {
+        self.extractor.as_ref()
+    }
+
+    pub(super) fn clock(&self, day: Day) -> Clock<'_> {
+        let (year, month, day) = day.date();
+        let today = Date::new(year as i16, month as i8, day as i8).unwrap_or_default();
+        Clock { zone: &self.zone, today }
+    }
+
+    /// The day of a time that a text says, if it can be, else the day of reading.
+    pub(super) fn day_of_text(&self, time: &[u8; 30], read: Day) -> Day {
+        let said = self.day(time);
+        let apart = said.epoch_days().abs_diff(read.epoch_days());
+        if apart <= TEXT_DAYS_MAX { said } else { read }
     }
 
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// The day of a wall clock's reading, for a journal's entry.
-    pub fn day_of(&self, wall_ns: i64) -> Day {
-        self.day_at(wall_ns.div_euclid(1_000_000_000))
+    /// The day on which bytes were read.
+    pub fn day_of(&self, seen: Seen) -> Day {
+        self.day_at(seen.seconds())
     }
 
     /// The day of a record's time.

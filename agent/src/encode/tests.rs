@@ -1,5 +1,7 @@
 //! Documents of both shapes, and batches made and taken apart.
 
+mod fields;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -64,13 +66,15 @@ fn encoder(shape: Shape, codec: Codec) -> Encoder {
     encoder
 }
 
-fn day() -> Day {
-    Day::from_date(2026, 11, 26)
+/// 2026-11-26, 00:00:00.
+fn seen() -> Seen {
+    let midnight = i64::from(Day::from_date(2026, 11, 26).epoch_days()) * 86_400;
+    Seen::of_wall(midnight * 1_000_000_000)
 }
 
 fn push(encoder: &mut Encoder, event: &Event<'_>) {
-    let index = encoder.index_of(event, day());
-    encoder.push(event, index, day(), 7);
+    let index = encoder.index_of(event, seen());
+    encoder.push(event, index, seen(), 7);
 }
 
 /// The lines of the one document that the event becomes.
@@ -117,7 +121,10 @@ fn a_line_of_a_file_has_no_stream_and_the_day_for_a_time() {
     );
     assert!(document.starts_with(head), "{document}");
     let (_, document) = lines(Shape::Pilot, &event);
-    assert!(document.contains(r#""message":"x","undated":true,"offset":42,"#), "{document}");
+    let marked = concat!(
+        r#""message":"x","time":"2026-11-26T00:00:00.000000000Z","undated":true,"offset":42,"#,
+    );
+    assert!(document.contains(marked), "{document}");
     serde_json::from_str::<Value>(&document).unwrap();
 }
 
@@ -152,7 +159,7 @@ fn pilot_document() {
         document,
         concat!(
             r#"{"@timestamp":"2026-11-25T08:59:05.120000000Z","message":"hello","#,
-            r#""stream":"stdout","time":"2026-11-25T08:59:05.120000000Z","offset":42,"#,
+            r#""log":"hello","stream":"stdout","time":"2026-11-25T08:59:05.120000000Z","offset":42,"#,
             r#""order":"2026-11-25T08:59:05.120000000Z-0000000012a","#,
             r#""index":"shop","topic":"mine","docker_container":"web","host":"node-1","#,
             r#""container_id":"4f5e","image":"nginx:1.27","source":"/logs/4f5e-json.log","#,
@@ -162,13 +169,16 @@ fn pilot_document() {
     let text: [&[u8]; 1] = [b""];
     let undated = Event { time: None, damage: Some(DamageReason::NotJson), ..event(&text) };
     let (_, document) = lines(Shape::Pilot, &undated);
-    let start = r#""stream":"stdout","damage":"not_json","undated":true,"offset":42,"#;
+    let start = concat!(
+        r#""stream":"stdout","time":"2026-11-26T00:00:00.000000000Z","#,
+        r#""damage":"not_json","undated":true,"offset":42,"#,
+    );
     assert!(document.contains(start), "{document}");
 }
 
 #[test]
 fn a_container_of_which_nothing_is_known() {
-    for shape in [Shape::Ecs, Shape::Pilot] {
+    for shape in [Shape::Ecs, Shape::Pilot, Shape::PilotStrict] {
         let mut encoder =
             Encoder::new(EncoderSettings { shape, codec: Codec::Stored, batch_bytes: 1 });
         let tail = Tail::new(shape, &Origin::default(), "", "");
@@ -188,15 +198,17 @@ fn index_follows_the_record_and_the_zone() {
         let mut encoder = encoder(Shape::Ecs, Codec::Stored);
         let tail = Arc::new(Tail::new(Shape::Ecs, &origin(), "", ""));
         encoder.begin(slice(0), tail, rules("t", Zone::parse(zone).unwrap()));
-        let other = encoder.index_of(&event(&[]), day());
+        let other = encoder.index_of(&event(&[]), seen());
         let time: [u8; 30] = time.as_bytes().try_into().unwrap();
         let event = Event { time: Some(&time), ..event(&[]) };
         for _ in 0..2 {
-            let number = encoder.index_of(&event, day());
+            let number = encoder.index_of(&event, seen());
             assert_eq!(&**encoder.index_name(number), index, "{zone}");
         }
-        assert_eq!(encoder.index_of(&Event { time: Some(TIME), ..event }, day()), other);
-        let undated = encoder.index_of(&Event { time: None, ..event }, day());
+        assert_eq!(encoder.index_of(&Event { time: Some(TIME), ..event }, seen()), other);
+        // Noon is the same day in all of these zones.
+        let noon = Seen::of_wall((seen().seconds() + 43_200) * 1_000_000_000);
+        let undated = encoder.index_of(&Event { time: None, ..event }, noon);
         assert_eq!(&**encoder.index_name(undated), "t-2026.11.26");
     };
     check("UTC", "2026-11-25T23:59:59.999999999Z", "t-2026.11.25");
@@ -381,6 +393,6 @@ fn zones() {
     );
     Zone::parse("local").unwrap();
     let target = rules("t", Zone::Fixed { seconds: 3_600 });
-    assert_eq!(target.day_of(23 * 3_600_000_000_000).date(), (1970, 1, 2));
-    assert_eq!(target.day_of(-1).date(), (1970, 1, 1));
+    assert_eq!(target.day_of(Seen::of_wall(23 * 3_600_000_000_000)).date(), (1970, 1, 2));
+    assert_eq!(target.day_of(Seen::of_wall(-1)).date(), (1970, 1, 1));
 }

@@ -73,6 +73,7 @@ fn register_worker(own: &mut Registry, counters: &WorkerCounters) {
         new_generations,
         damaged,
         damaged_bytes,
+        unparsed,
         losses,
         sources,
         open_files,
@@ -94,6 +95,7 @@ fn register_worker(own: &mut Registry, counters: &WorkerCounters) {
     counter("batch_wire_bytes", "Bytes of sealed batches after compression", batch_wire_bytes);
     own.register("damaged", about("damaged"), damaged.clone());
     own.register("damaged_bytes", about("damaged_bytes"), damaged_bytes.clone());
+    own.register("unparsed", about("unparsed"), unparsed.clone());
     own.register("losses", about("losses"), losses.clone());
     let mut gauge = |name: &str, help: &str, gauge: &Gauge| {
         own.register(name, help, gauge.clone());
@@ -230,7 +232,7 @@ fn of_sources(positions: &[PositionView]) -> Registry {
 
 /// Families with labels are not in the answer before they have a member, so the page has them
 /// from here: name, kind, labels, what.
-const FAMILIES: [[&str; 4]; 10] = [
+const FAMILIES: [[&str; 4]; 11] = [
     [
         "ship_conflicts",
         "counter",
@@ -266,6 +268,13 @@ const FAMILIES: [[&str; 4]; 10] = [
          torn, not_utf8, oversized",
     ],
     ["damaged_bytes", "counter", "reason", "Bytes of such records"],
+    [
+        "unparsed",
+        "counter",
+        "format",
+        "Events whose text is not of its declared format, delivered without its fields: json, \
+         csv, nginx, apache2, apache_error, regexp",
+    ],
     [
         "losses",
         "counter",

@@ -9,6 +9,12 @@ pub struct ReasonLabel {
     pub reason: &'static str,
 }
 
+/// A declared format.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FormatLabel {
+    pub format: &'static str,
+}
+
 /// A declared loss's reason and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct LossLabel {
@@ -31,6 +37,7 @@ pub struct WorkerCounters {
     pub new_generations: Counter,
     pub damaged: Family<ReasonLabel, Counter>,
     pub damaged_bytes: Family<ReasonLabel, Counter>,
+    pub unparsed: Family<FormatLabel, Counter>,
     pub losses: Family<LossLabel, Counter>,
     pub sources: Gauge,
     pub open_files: Gauge,

@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::Output;
 use super::file::FileState;
 use super::sink::TurnSink;
-use super::source::{Source, not_before};
+use super::source::Source;
 use super::step::Worker;
 use super::turn::open_slice;
 use crate::checkpoint::Entry;
 use crate::core::{LossReason, SourceToken, Stream};
 use crate::decode::{Flow, Format, unfinished_len};
+use crate::encode::Seen;
 use crate::read::{Files, FirstLine};
 
 /// How long a rotated file of text has to stand still before the next one is read. Programs that
@@ -117,9 +118,8 @@ impl<F: Files> Worker<F> {
         slice.begin(&mut self.encoder);
         let Some(born) = &mut source.files[index].born else { return };
         let before = source.decoder.carry();
-        let today = not_before(source.last_day, born.target.day_of(self.now.wall_ns));
-        let journal_day = born.record.journal.day(source.offset);
-        let day = journal_day.unwrap_or(today);
+        let now = Seen::of_wall(self.now.wall_ns).not_before(source.last_seen);
+        let seen = born.seen(source.offset, now);
         let mut sink = TurnSink {
             encoder: &mut self.encoder,
             blocked: &self.blocked,
@@ -127,7 +127,7 @@ impl<F: Files> Worker<F> {
             source: token,
             slice,
             mono_ns: self.now.mono_ns,
-            day,
+            seen,
             undated: false,
             events: 0,
             refused: None,
@@ -136,13 +136,15 @@ impl<F: Files> Worker<F> {
         let (events, undated, refused) = (sink.events, sink.undated, sink.refused);
         self.counters.events.inc_by(events);
         source.in_batch |= events > 0;
-        if undated && journal_day.is_none() {
-            born.record.journal.add(source.offset, Entry::Day(day));
-            source.last_day = day;
+        if undated && born.note_seen(source.offset, seen) {
+            source.last_seen = seen;
         }
         if pushed.flow == Flow::Refuse {
             source.decoder.restore(before);
             source.stalled = refused;
+            if events > 0 {
+                born.reached = born.reached.max(source.offset + 1);
+            }
         } else {
             source.offset += pushed.consumed as u64;
         }

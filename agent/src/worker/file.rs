@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::checkpoint::{Entry, FileRecord, Journal};
+use crate::core::limits::SEEN_ENTRIES_MAX;
 use crate::core::{IdPrefix, SourceKey};
 use crate::decode::FileContext;
-use crate::encode::{Rules, Tail, Target, prefix};
+use crate::encode::{Rules, Seen, Tail, Target, prefix};
 use crate::read::{FileId, FirstLine};
 
 /// A file in the queue of a source, oldest first.
@@ -51,7 +52,7 @@ pub(super) struct Born {
     pub record: FileRecord,
     /// Ids below were possibly sent by an earlier run.
     pub believed_below: u64,
-    /// The furthest position of this run, or of an earlier one as far as is known.
+    /// Nothing at or beyond was sent by this run, nor by an earlier one as far as is known.
     pub reached: u64,
     pub tail: Arc<Tail>,
     /// Of the generation that holds at the reading position.
@@ -63,6 +64,28 @@ pub(super) struct Born {
 impl Born {
     pub(super) fn context(&self) -> FileContext {
         FileContext { prefix: self.prefix, base: self.record.base }
+    }
+
+    /// When what is read at `offset` now was read first. Where nothing was sent yet that is now.
+    pub(super) fn seen(&self, offset: u64, now: Seen) -> Seen {
+        let journal = &self.record.journal;
+        match journal.seen(offset) {
+            Some(seen)
+                if offset < self.reached || journal.all_seen().count() >= SEEN_ENTRIES_MAX =>
+            {
+                seen
+            }
+            _ => now,
+        }
+    }
+
+    /// Writes into the journal when `offset` was read first; `false` if that is known.
+    pub(super) fn note_seen(&mut self, offset: u64, seen: Seen) -> bool {
+        let is_new = self.record.journal.seen(offset) != Some(seen);
+        if is_new {
+            self.record.journal.add(offset, Entry::Seen(seen));
+        }
+        is_new
     }
 }
 

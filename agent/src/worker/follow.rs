@@ -219,10 +219,12 @@ fn place<Handle: Clone>(
     if source.scanned || id.birth_ns >= source.followed_wall_ns - BIRTH_SLACK_NS {
         source.files_found += 1;
     }
-    let Opened { handle, stat: _, first_line, start } = opened;
+    let Opened { handle, stat, first_line, start } = opened;
     let closed = name != source.current || !on_disk.contains(&id);
     let start = record.as_ref().map_or(start, |record| record.frontier);
-    let born = record.map(|record| revive(source, record));
+    // An archive's size is none of its contents.
+    let size = if is_archive { u64::MAX } else { stat.size };
+    let born = record.map(|record| revive(source, record, size));
     let sequence = source.next_sequence;
     source.next_sequence += 1;
     source.files.push_back(FileState {
@@ -271,7 +273,12 @@ fn remembered<Handle>(
 }
 
 /// A known file again: rules that have changed since hold from where nothing was sent yet.
-pub(super) fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) -> Born {
+/// `size` is what it holds now.
+pub(super) fn revive<Handle>(
+    source: &Source<Handle>,
+    mut record: FileRecord,
+    size: u64,
+) -> Born {
     let reserved = record.reserved.max(record.frontier);
     if record.journal.rules(reserved) != Some(source.target.rules()) {
         record.journal.add(reserved, Entry::Rules(source.target.rules().clone()));
@@ -285,7 +292,8 @@ pub(super) fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord) ->
     let tail = Tail::new(source.shape, &source.origin, &source.path, &target.rules().target);
     Born {
         believed_below: reserved,
-        reached: reserved,
+        // What was not there cannot have been sent, whatever was reserved.
+        reached: reserved.min(size),
         tail: tail.into(),
         prefix: prefix_at(&source.key, &record, record.frontier),
         target,

@@ -85,6 +85,7 @@ fn go_back<Handle>(source: &mut Source<Handle>, settled: usize, late: Late<Handl
     // Until it is read again: whoever finds it in the store reads it from there.
     record.finished = None;
     let Late { id, name, opened } = late;
+    let size = opened.stat.size;
     let offset = record.frontier;
     let sequence = source.next_sequence;
     source.next_sequence += 1;
@@ -104,7 +105,7 @@ fn go_back<Handle>(source: &mut Source<Handle>, settled: usize, late: Late<Handl
         went_back: true,
         start: offset,
         first_line: opened.first_line,
-        born: Some(revive(source, record)),
+        born: Some(revive(source, record, size)),
     };
     let reading = source.reading_index();
     if let Some(reading) = reading {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::blocked::Blocked;
-use super::counters::{ReasonLabel, WorkerCounters};
+use super::counters::{FormatLabel, ReasonLabel, WorkerCounters};
 use crate::core::{DamageReason, IdPrefix, SourceToken};
 use crate::decode::{Event, Flow, Sink};
-use crate::encode::{Day, Encoder, Slice, Tail, Target};
+use crate::encode::{Encoder, Seen, Slice, Tail, Target};
 
 /// One turn's way into the open batch.
 pub(super) struct TurnSink<'a> {
@@ -18,7 +18,7 @@ pub(super) struct TurnSink<'a> {
     pub slice: OpenSlice,
     pub mono_ns: u64,
     /// For records without a legal time.
-    pub day: Day,
+    pub seen: Seen,
     pub undated: bool,
     pub events: u64,
     /// The index that refused.
@@ -45,7 +45,7 @@ impl Sink for TurnSink<'_> {
 
 impl TurnSink<'_> {
     fn encode(&mut self, event: &Event<'_>) -> Flow {
-        let index = self.encoder.index_of(event, self.day);
+        let index = self.encoder.index_of(event, self.seen);
         if !self.blocked.is_empty() {
             let name = self.encoder.index_name(index);
             if self.blocked.refuses(name, self.source) {
@@ -53,7 +53,10 @@ impl TurnSink<'_> {
                 return Flow::Refuse;
             }
         }
-        self.encoder.push(event, index, self.day, self.mono_ns);
+        self.encoder.push(event, index, self.seen, self.mono_ns);
+        if let Some(format) = self.encoder.take_unparsed() {
+            self.counters.unparsed.get_or_create(&FormatLabel { format }).inc();
+        }
         self.undated |= event.time.is_none();
         self.events += 1;
         if let Some(reason) = event.damage {

@@ -12,7 +12,7 @@ use crate::checkpoint::{Entry, FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
 use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::{Carry, Decoder, Format};
-use crate::encode::{Day, Shape, Tail, Target};
+use crate::encode::{self, Shape, Tail, Target};
 use crate::read::{Begin, Directory, FileId, FirstLine, KnownFile, Seen};
 
 /// A place in a source's bytes, with the unfinished lines there.
@@ -92,8 +92,8 @@ pub(super) struct Source<Handle> {
     pub lineages: Vec<Lineage>,
     /// Bytes of all files that were read to their end.
     pub next_base: u64,
-    /// The latest that lines without a time were given; see [`not_before`].
-    pub last_day: Day,
+    /// The latest that lines without a time were given.
+    pub last_seen: encode::Seen,
 
     /// The file that is being read, by its sequence, and the place in it.
     pub reading: u64,
@@ -188,8 +188,8 @@ impl<Handle> Source<Handle> {
             .map(|file| file.base + file.finished.unwrap_or(0))
             .max()
             .unwrap_or(0);
-        let days = record.files.iter().filter_map(|file| file.journal.last_day());
-        let last_day = days.max().unwrap_or_default();
+        let seen = record.files.iter().flat_map(|file| file.journal.all_seen());
+        let last_seen = seen.max().unwrap_or_default();
         let frontier = Place { file: 0, offset: 0, carry: record.carry };
         let mut source = Self {
             token: source,
@@ -222,7 +222,7 @@ impl<Handle> Source<Handle> {
             looked_mono_ns: 0,
             lineages: record.lineages,
             next_base,
-            last_day,
+            last_seen,
             reading: 0,
             offset: 0,
             decoder,
@@ -492,38 +492,10 @@ fn by_record<Handle>(
     }
 }
 
-/// At one moment the dates of two zones are this far apart at most.
-const ZONES_DAYS_MAX: i32 = 2;
-
-/// The day for lines without a time. They are sorted by it, so it does not go back when the zone
-/// changes; a clock that was wrong by more is not followed for ever.
-pub(super) fn not_before(last: Day, today: Day) -> Day {
-    let ahead = last.epoch_days() - today.epoch_days();
-    if (1..=ZONES_DAYS_MAX).contains(&ahead) { last } else { today }
-}
-
 /// The fingerprint, if the first line is whole.
 pub(super) fn fingerprint(first_line: FirstLine) -> Option<u128> {
     match first_line {
         FirstLine::Unfinished => None,
         FirstLine::Fingerprint(fingerprint) => Some(fingerprint),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_day_goes_back_with_a_clock_and_not_with_a_zone() {
-        let day = |days| Day::from_epoch_days(days);
-        let check =
-            |last, today, expect| assert_eq!(not_before(day(last), day(today)), day(expect));
-        check(100, 100, 100);
-        check(100, 99, 100);
-        check(100, 98, 100);
-        check(100, 97, 97);
-        check(100, 101, 101);
-        check(0, 20_000, 20_000);
     }
 }

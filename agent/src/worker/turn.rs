@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ends;
 use super::file::{Born, new_record, prefix_at};
 use super::sink::{OpenSlice, TurnSink};
-use super::source::{Source, fingerprint, not_before};
+use super::source::{Source, fingerprint};
 use super::step::Worker;
 use super::{Output, source::Place};
 use crate::checkpoint::Entry;
@@ -16,7 +16,7 @@ use crate::core::limits::{
 };
 use crate::core::{LossReason, SourceToken, Stream};
 use crate::decode::{Flow, Format};
-use crate::encode::{Slice, Tail};
+use crate::encode::{Seen, Slice, Tail};
 use crate::read::{Files, FirstLine, PageBuffer, ReadDone, ReadStart};
 
 /// After a failed read.
@@ -221,11 +221,8 @@ impl<F: Files> Worker<F> {
         let Some(slice) = open_slice(source, index, &self.files) else { return Taken::Refused };
         slice.begin(&mut self.encoder);
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
-        let journal_day = born.record.journal.day(source.offset);
-        let today = not_before(source.last_day, born.target.day_of(self.now.wall_ns));
-        // Where nothing was sent yet a day that is over gives way to today.
-        let stale = journal_day.is_some_and(|day| day != today) && source.offset >= born.reached;
-        let day = journal_day.filter(|_| !stale).unwrap_or(today);
+        let now = Seen::of_wall(self.now.wall_ns).not_before(source.last_seen);
+        let seen = born.seen(source.offset, now);
         let mut sink = TurnSink {
             encoder: &mut self.encoder,
             blocked: &self.blocked,
@@ -233,7 +230,7 @@ impl<F: Files> Worker<F> {
             source: token,
             slice,
             mono_ns: self.now.mono_ns,
-            day,
+            seen,
             undated: false,
             events: 0,
             refused: None,
@@ -246,15 +243,18 @@ impl<F: Files> Worker<F> {
         let TurnSink { undated, events, refused, .. } = sink;
         self.counters.events.inc_by(events);
         source.in_batch |= events > 0;
-        let new_day = undated && Some(day) != journal_day;
-        if new_day {
-            born.record.journal.add(before.offset, Entry::Day(day));
-            source.last_day = day;
+        let new_seen = undated && born.note_seen(before.offset, seen);
+        if new_seen {
+            source.last_seen = seen;
         }
         let consumed = pushed.consumed;
         if pushed.flow == Flow::Refuse {
             source.decoder.restore(before.carry);
             source.stalled = refused;
+            if events > 0 {
+                // Those before the one that was refused are on their way.
+                born.reached = born.reached.max(source.offset + 1);
+            }
         } else {
             source.offset += consumed as u64;
             source.bytes_read += consumed as u64;
@@ -262,7 +262,7 @@ impl<F: Files> Worker<F> {
             born.reached = born.reached.max(source.offset);
             source.heed_journal();
         }
-        if new_day {
+        if new_seen {
             self.needs_commit(token);
         }
         self.apply_cuts(token, index);
@@ -320,7 +320,10 @@ impl<F: Files> Worker<F> {
         let Some(slice) = open_slice(source, index, &self.files) else { return };
         slice.begin(&mut self.encoder);
         let Some(born) = &source.files[index].born else { return };
-        let today = not_before(source.last_day, born.target.day_of(self.now.wall_ns));
+        let now = Seen::of_wall(self.now.wall_ns).not_before(source.last_seen);
+        // The pieces lie before the cut; an entry of the cut's own offset is what follows it.
+        let offset = source.offset.saturating_sub(1);
+        let seen = born.record.journal.seen(offset).unwrap_or(now);
         let before = source.decoder.carry();
         let mut sink = TurnSink {
             encoder: &mut self.encoder,
@@ -329,7 +332,7 @@ impl<F: Files> Worker<F> {
             source: token,
             slice,
             mono_ns: self.now.mono_ns,
-            day: born.record.journal.day(source.offset).unwrap_or(today),
+            seen,
             undated: false,
             events: 0,
             refused: None,
@@ -338,12 +341,17 @@ impl<F: Files> Worker<F> {
         for stream in streams {
             refused |= source.decoder.cut(*stream, &mut sink) == Flow::Refuse;
         }
-        let (events, index_refused) = (sink.events, sink.refused);
+        let (events, undated, index_refused) = (sink.events, sink.undated, sink.refused);
         if refused {
             source.decoder.restore(before);
             source.stalled = index_refused;
         }
         source.in_batch |= events > 0;
+        let born = source.files[index].born.as_mut().filter(|_| undated);
+        if born.is_some_and(|born| born.note_seen(offset, seen)) {
+            source.last_seen = seen;
+            self.needs_commit(token);
+        }
         self.counters.events.inc_by(events);
         if events > 0 {
             self.batch_sources.insert(token);

@@ -17,6 +17,8 @@ pub(crate) struct Server {
     /// Indices that refuse until a time, and how.
     pub refusing: BTreeMap<String, (u64, &'static str)>,
     pub conflicts: u64,
+    /// Another document that was offered under the id of one that is held.
+    pub different: Option<String>,
     /// One in this many documents is one that no mapping takes; 0 is none.
     pub poison_every: u64,
 }
@@ -112,14 +114,21 @@ impl Server {
                 failed(status, kind)
             } else if busy && rng.one_in(3) {
                 failed(429, "es_rejected_execution_exception")
-            } else if let std::collections::btree_map::Entry::Vacant(free) =
-                self.documents.entry((index, id))
-            {
-                free.insert(document);
-                json!({"create": {"status": 201}})
             } else {
-                self.conflicts += 1;
-                failed(409, "version_conflict_engine_exception")
+                use std::collections::btree_map::Entry;
+                match self.documents.entry((index, id)) {
+                    Entry::Vacant(free) => {
+                        free.insert(document);
+                        json!({"create": {"status": 201}})
+                    }
+                    Entry::Occupied(held) => {
+                        if *held.get() != document {
+                            self.different = Some(format!("{} and now {document}", held.get()));
+                        }
+                        self.conflicts += 1;
+                        failed(409, "version_conflict_engine_exception")
+                    }
+                }
             });
         }
         items

@@ -578,6 +578,9 @@ impl World {
         if let Some(loss) = self.losses.first() {
             return Err(format!("a loss was declared where none can be: {loss}"));
         }
+        if let Some(different) = &self.server.different {
+            return Err(format!("a document was made again and is another one: {different}"));
+        }
         let kept = |number: &&usize| self.store.contains_key(&self.containers[**number].key());
         if let Some(number) = self.removed.iter().find(kept) {
             return Err(format!(
