@@ -7,7 +7,7 @@ use super::keys::Property;
 use super::log::Chosen;
 use super::problems::quoted;
 
-const FORMATS: &str = "none, json, csv, nginx, apache2, apache_error, regexp";
+pub(super) const FORMATS: &str = "none, json, csv, nginx, apache2, apache_error, regexp";
 
 /// Lines of one event. Ten thousand are a thread dump of a large program.
 const LINES_MAX: u32 = 10_000;
