@@ -151,12 +151,11 @@ fn value<T>(
     parse: impl FnOnce(&str) -> Option<T>,
 ) {
     let Some((text, said)) = chosen.text(property) else { return };
-    match parse(text.trim()) {
-        Some(value) => *place = value,
-        None => {
-            let what = format!("{} is not {expected}; the default counts", quoted(text));
-            chosen.mistake(said, what, format!("write {expected}"));
-        }
+    if let Some(value) = parse(text.trim()) {
+        *place = value;
+    } else {
+        let what = format!("{} is not {expected}; the default counts", quoted(text));
+        chosen.mistake(said, what, format!("write {expected}"));
     }
 }
 
