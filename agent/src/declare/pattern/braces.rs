@@ -1,5 +1,7 @@
 //! `{a,b}` in patterns, and the commas between patterns.
 
+use crate::core::limits::PATH_BYTES_MAX;
+
 use super::PatternError;
 
 /// Branches of one pattern: enough for the few variants that someone writes by hand, and few
@@ -14,7 +16,9 @@ pub(super) fn expand(text: &str) -> Result<Vec<String>, PatternError> {
     }
     let mut done = Vec::new();
     expand_into(text.to_owned(), &mut done)?;
-    Ok(done)
+    // All branches together are no longer than one path may be, so that braces multiply no memory.
+    let total: usize = done.iter().map(String::len).sum();
+    if total > PATH_BYTES_MAX { Err(PatternError::TooManyBranches) } else { Ok(done) }
 }
 
 /// No deeper than there are groups.
