@@ -10,7 +10,7 @@ use super::keys::{Drafts, Property, Said, Weight};
 use super::problems::{Problems, quoted};
 
 /// Gives each line to the log that it names.
-pub(super) fn apply<'a>(drafts: &mut Drafts<'a>, problems: &mut Problems) {
+pub(super) fn apply(drafts: &mut Drafts<'_>, problems: &mut Problems) {
     let mut texts = std::mem::take(&mut drafts.custom);
     texts.sort_unstable_by_key(|said| said.weight);
     let Some(counts) = texts.pop() else { return };

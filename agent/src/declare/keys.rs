@@ -224,7 +224,9 @@ impl<'a> Drafts<'a> {
             problems.add(ProblemKind::Neighbour, &said, None, what, "it is left alone");
         } else if let Some((name, unknown)) = self.owner(&entry.dotted) {
             let what = format!("a log has no property {}", quoted(unknown));
-            let mend = match nearest(unknown) {
+            // Comparing is the dearest thing here, and nobody reads more than is listed.
+            let nearest = if problems.is_full() { None } else { nearest(unknown) };
+            let mend = match nearest {
                 Some(suffix) => format!("write {suffix}"),
                 None => "leave it out, or give a path or 'stdout' to make it a log".to_owned(),
             };

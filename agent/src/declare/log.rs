@@ -181,7 +181,7 @@ fn no_source(value: &str, draft: &Draft) -> (ProblemKind, String, &'static str) 
     if lower == "stderr" {
         return (ProblemKind::Mistake, what, "write 'stdout', which is both streams");
     }
-    let like_path = value.contains(['/', '*']) || lower.ends_with(".log");
+    let like_path = value.contains(['/', '*']) || lower.contains(".log");
     if like_path || !draft.properties.is_empty() {
         return (ProblemKind::Mistake, what, PatternError::NotAbsolute.mend());
     }

@@ -25,7 +25,7 @@ impl Problems {
         what: impl Into<String>,
         mend: impl Into<String>,
     ) {
-        if self.listed.len() == PROBLEMS_PER_CONTAINER_MAX {
+        if self.is_full() {
             self.more += 1;
             self.first_more.get_or_insert_with(|| said.written());
             return;
@@ -33,6 +33,11 @@ impl Problems {
         let name = name.map(str::to_owned);
         let (written, what, mend) = (said.written(), what.into(), mend.into());
         self.listed.push(Problem { kind, written, name, what, mend });
+    }
+
+    /// Whatever comes is only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.listed.len() == PROBLEMS_PER_CONTAINER_MAX
     }
 
     pub(super) fn into_list(mut self) -> Vec<Problem> {

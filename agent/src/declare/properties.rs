@@ -7,7 +7,7 @@ use super::keys::Property;
 use super::log::Chosen;
 use super::problems::quoted;
 
-const FORMATS: &str = "none, json, csv, nginx, apache2, apache_error, regexp";
+pub(super) const FORMATS: &str = "none, json, csv, nginx, apache2, apache_error, regexp";
 
 /// Lines of one event. Ten thousand are a thread dump of a large program.
 const LINES_MAX: u32 = 10_000;
@@ -151,12 +151,11 @@ fn value<T>(
     parse: impl FnOnce(&str) -> Option<T>,
 ) {
     let Some((text, said)) = chosen.text(property) else { return };
-    match parse(text.trim()) {
-        Some(value) => *place = value,
-        None => {
-            let what = format!("{} is not {expected}; the default counts", quoted(text));
-            chosen.mistake(said, what, format!("write {expected}"));
-        }
+    if let Some(value) = parse(text.trim()) {
+        *place = value;
+    } else {
+        let what = format!("{} is not {expected}; the default counts", quoted(text));
+        chosen.mistake(said, what, format!("write {expected}"));
     }
 }
 

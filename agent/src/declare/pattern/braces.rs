@@ -1,5 +1,7 @@
 //! `{a,b}` in patterns, and the commas between patterns.
 
+use crate::core::limits::PATH_BYTES_MAX;
+
 use super::PatternError;
 
 /// Branches of one pattern: enough for the few variants that someone writes by hand, and few
@@ -8,25 +10,28 @@ pub(super) const BRANCHES_MAX: usize = 16;
 
 /// Every text that a pattern with braces stands for. Braces without a comma are left as they are.
 pub(super) fn expand(text: &str) -> Result<Vec<String>, PatternError> {
+    // Each group adds at least one branch, so this many are refused before any is made.
+    if Group::all(text).len() >= BRANCHES_MAX {
+        return Err(PatternError::TooManyBranches);
+    }
     let mut done = Vec::new();
-    expand_into(text.to_owned(), 0, &mut done)?;
-    Ok(done)
+    expand_into(text.to_owned(), &mut done)?;
+    // All branches together are no longer than one path may be, so that braces multiply no memory.
+    let total: usize = done.iter().map(String::len).sum();
+    if total > PATH_BYTES_MAX { Err(PatternError::TooManyBranches) } else { Ok(done) }
 }
 
-fn expand_into(text: String, depth: usize, done: &mut Vec<String>) -> Result<(), PatternError> {
-    let Some(group) = Group::first(&text) else {
+/// No deeper than there are groups.
+fn expand_into(text: String, done: &mut Vec<String>) -> Result<(), PatternError> {
+    let Some(group) = Group::all(&text).into_iter().min_by_key(|group| group.open) else {
         done.push(text);
         let enough = done.len() > BRANCHES_MAX;
         return if enough { Err(PatternError::TooManyBranches) } else { Ok(()) };
     };
-    // Each level has at least one branch beside the one that is looked at.
-    if depth == BRANCHES_MAX {
-        return Err(PatternError::TooManyBranches);
-    }
     let (before, after) = (&text[..group.open], &text[group.close + 1..]);
     let mut from = group.open + 1;
     for to in group.commas.iter().copied().chain([group.close]) {
-        expand_into(format!("{before}{}{after}", &text[from..to]), depth + 1, done)?;
+        expand_into(format!("{before}{}{after}", &text[from..to]), done)?;
         from = to + 1;
     }
     Ok(())
@@ -40,10 +45,10 @@ struct Group {
 }
 
 impl Group {
-    /// The outermost group that opens first.
-    fn first(text: &str) -> Option<Self> {
+    /// In the order in which they close. The one that opens first is in no other.
+    fn all(text: &str) -> Vec<Self> {
+        let mut closed = Vec::new();
         let mut open: Vec<Self> = Vec::new();
-        let mut first: Option<Self> = None;
         let mut escaped = false;
         for (at, byte) in text.bytes().enumerate() {
             match byte {
@@ -56,16 +61,13 @@ impl Group {
                     }
                 }
                 b'}' => {
-                    let Some(group) = open.pop() else { continue };
-                    let is_first = first.as_ref().is_none_or(|first| group.open < first.open);
-                    if !group.commas.is_empty() && is_first {
-                        first = Some(Self { close: at, ..group });
-                    }
+                    let group = open.pop().filter(|group| !group.commas.is_empty());
+                    closed.extend(group.map(|group| Self { close: at, ..group }));
                 }
                 _ => {}
             }
         }
-        first
+        closed
     }
 }
 

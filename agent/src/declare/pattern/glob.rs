@@ -21,7 +21,8 @@ enum Token {
     One,
     /// `*`
     Run,
-    Class(Class),
+    /// Boxed, as there is a token per character and few are classes.
+    Class(Box<Class>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +136,7 @@ fn tokens(text: &str, unknown: &mut Option<char>) -> Vec<Token> {
             }
             ('[', _) if closes => {
                 if let Some((class, end)) = class(&chars, at) {
-                    tokens.push(Token::Class(class));
+                    tokens.push(Token::Class(Box::new(class)));
                     at = end;
                 } else {
                     closes = false;
@@ -195,8 +196,9 @@ fn class(chars: &[char], from: usize) -> Option<(Class, usize)> {
 
 /// Any date's text for a conversion of `strftime(3)`; false if there is none of known width.
 fn date(spec: char, tokens: &mut Vec<Token>) -> bool {
-    let class =
-        |ranges: &[(char, char)]| Token::Class(Class { negated: false, ranges: ranges.to_vec() });
+    let class = |ranges: &[(char, char)]| {
+        Token::Class(Box::new(Class { negated: false, ranges: ranges.to_vec() }))
+    };
     let digit = [('0', '9')];
     let widths: &[usize] = match spec {
         'Y' => &[4],

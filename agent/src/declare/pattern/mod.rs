@@ -53,7 +53,10 @@ pub enum PatternError {
     Upwards,
     #[error("the path is a directory")]
     Directory,
-    #[error("the braces of the path stand for more than {} paths", braces::BRANCHES_MAX)]
+    #[error(
+        "the braces of the path stand for more than {} paths or {PATH_BYTES_MAX} bytes",
+        braces::BRANCHES_MAX
+    )]
     TooManyBranches,
 }
 

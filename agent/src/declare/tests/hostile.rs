@@ -11,11 +11,11 @@ fn values_stay_data() {
         ["${ELASTICSEARCH_PASSWORD}", "#{`id`}", "`id`", "a\n</source>\n<match **>", "\u{fffd}"]
     {
         let path = format!("/logs/{evil}.log");
-        let tags = format!("k={}", evil.replace(',', ""));
+        let list = format!("k={}", evil.replace(',', ""));
         let log = one(&[
             ("aliyun_logs_a", &path),
             ("aliyun_logs_a_target", evil),
-            ("aliyun_logs_a_tags", &tags),
+            ("aliyun_logs_a_tags", &list),
             ("aliyun_logs_a_format", "regexp"),
             ("aliyun_logs_a_format_pattern", evil),
         ]);

@@ -97,3 +97,22 @@ fn prefixes_of_a_list() {
     assert_eq!(of("custom", &[("Custom_logs_a", "stdout")]), [""; 0], "the case counts");
     assert_eq!(of("x,x_logs_y", &[("x_logs_y_logs_a", "stdout")]), ["a stdout"]);
 }
+
+/// The page for users names everything that there is.
+#[test]
+fn the_page_is_complete() {
+    let page = include_str!("../../../../docs/declarations.md");
+    let missing: Vec<String> = keys::Property::ALL
+        .iter()
+        .flat_map(|(suffix, _)| {
+            let label = suffix
+                .replace("time.", "time_")
+                .replace("flush.", "flush_")
+                .replace("max.", "max_");
+            [format!("| `_{}` |", suffix.replace('.', "_")), format!("| `.{label}` |")]
+        })
+        .chain(super::properties::FORMATS.split(", ").map(|format| format!("| `{format}`")))
+        .filter(|word| !page.contains(word.as_str()))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}

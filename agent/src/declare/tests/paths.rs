@@ -96,6 +96,7 @@ fn refused() {
     check("/{a,b}{a,b}{a,b}{a,b}{a,b}", PatternError::TooManyBranches);
     check(&format!("/{}", "{a,b}".repeat(500)), PatternError::TooManyBranches);
     check(&format!("/{}a{}", "{b,".repeat(500), "}".repeat(500)), PatternError::TooManyBranches);
+    check(&format!("/{{a,b}}{}", "c".repeat(2_100)), PatternError::TooManyBranches);
     check(&format!("/{}", "a".repeat(4_096)), PatternError::TooLong);
     assert!(!parse("/a/*").matches(Path::new("/a/b/../c")));
 }

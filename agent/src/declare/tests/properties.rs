@@ -115,7 +115,7 @@ fn tags_and_targets() {
         assert_eq!((tags(&log), problems.len()), (vec![("b", "1")], 1));
     });
     both(&[("_target", " Shop/Logs ")], |log, _| {
-        assert_eq!(log.target.as_deref(), Some("Shop/Logs"))
+        assert_eq!(log.target.as_deref(), Some("Shop/Logs"));
     });
     both(&[("_target", " ")], |log, problems| assert_eq!((log.target, problems.len()), (None, 0)));
 }

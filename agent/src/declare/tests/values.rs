@@ -4,6 +4,7 @@ use super::*;
 
 #[test]
 fn sources() {
+    use ProblemKind::{Mistake, Neighbour};
     let check = |value: &str, expect: &[&str], kinds: &[ProblemKind]| {
         let declared = read(&[("aliyun_logs_a", value)], &[]);
         assert_eq!(logs(&declared), expect, "{value:?}");
@@ -14,7 +15,6 @@ fn sources() {
             assert!(!problem.mend.is_empty());
         }
     };
-    use ProblemKind::{Mistake, Neighbour};
     check("stdout", &["a stdout"], &[]);
     check(" stdout\n", &["a stdout"], &[]);
     check(" /logs/*.log ", &["a /logs/*.log"], &[]);
