@@ -202,7 +202,7 @@ fn patterns_of_ruby() {
     };
     // The example of fluentd's documentation.
     check(
-        r#"/^\[(?<logtime>[^\]]*)\] (?<name>[^ ]*) (?<title>[^ ]*) (?<id>\d*)$/"#,
+        r"/^\[(?<logtime>[^\]]*)\] (?<name>[^ ]*) (?<title>[^ ]*) (?<id>\d*)$/",
         "[2013-02-28 12:00:00 +0900] alice engineer 1",
         Some(json!({
             "logtime": "2013-02-28 12:00:00 +0900", "name": "alice", "title": "engineer", "id": "1",
