@@ -1,6 +1,8 @@
 //! An image as one tar that both `docker load` and the tools of OCI read: an OCI image layout with
 //! Docker's `manifest.json` beside it, which points into the same blobs.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -90,7 +92,11 @@ impl Image {
 
 impl Blob {
     fn new(bytes: Vec<u8>) -> Self {
-        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut digest = String::new();
+        for byte in Sha256::digest(&bytes) {
+            // Writing to a string cannot fail.
+            let _ = write!(digest, "{byte:02x}");
+        }
         Self { digest, bytes }
     }
 

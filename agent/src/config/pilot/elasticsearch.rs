@@ -106,22 +106,19 @@ fn hosts(filling: &Filling<'_>) -> Result<(Texts, Option<Credential>), PilotErro
     let mut urls = Vec::new();
     let mut users = Vec::new();
     for entry in list.split(',').map(|it| it.trim().trim_matches('"')).filter(|it| !it.is_empty()) {
-        let (url, user) = match entry.split_once("://") {
-            Some((scheme, rest)) => {
-                let (user, rest) =
-                    rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
-                let has_path = rest.split_once('/').is_some_and(|(_, path)| !path.is_empty());
-                let rest = rest.trim_end_matches('/');
-                let tail = if has_path { String::new() } else { format!("/{path}") };
-                (format!("{scheme}://{rest}{tail}"), user.map(userinfo))
-            }
-            None => {
-                let has_port = entry.rsplit_once(':').is_some_and(|(_, port)| {
-                    !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
-                });
-                let port = if has_port { String::new() } else { format!(":{port}") };
-                (format!("{scheme}://{entry}{port}/{path}"), None)
-            }
+        let (url, user) = if let Some((scheme, rest)) = entry.split_once("://") {
+            let (user, rest) =
+                rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+            let has_path = rest.split_once('/').is_some_and(|(_, path)| !path.is_empty());
+            let rest = rest.trim_end_matches('/');
+            let tail = if has_path { String::new() } else { format!("/{path}") };
+            (format!("{scheme}://{rest}{tail}"), user.map(userinfo))
+        } else {
+            let has_port = entry.rsplit_once(':').is_some_and(|(_, port)| {
+                !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            let port = if has_port { String::new() } else { format!(":{port}") };
+            (format!("{scheme}://{entry}{port}/{path}"), None)
         };
         urls.push(Text::of_variable(LIST, &url));
         users.push(user);

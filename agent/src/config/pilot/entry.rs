@@ -22,7 +22,7 @@ impl Entry {
     /// The first argument is the program's name.
     pub fn of(arguments: &[OsString]) -> Self {
         let mut arguments = arguments.iter();
-        let name = arguments.next().map(Path::new).unwrap_or(Path::new(""));
+        let name = arguments.next().map_or(Path::new(""), Path::new);
         let verb = arguments.next().filter(|it| !it.to_string_lossy().starts_with('-'));
         match verb {
             None if name.ends_with("pilot/entrypoint") => Self::Entrypoint,
