@@ -161,7 +161,7 @@ impl Router {
             node,
             host_prefix: config.docker.host_prefix.clone(),
             host,
-            language: Language::default(),
+            language: Language::new(config.declare.prefixes.iter().map(String::as_str)),
             target: config.target.clone(),
             rules,
             stdout: config.collect.stdout,
@@ -212,14 +212,14 @@ impl Router {
 
     fn seen(&mut self, container: &Container, mut opened: Vec<(String, File)>) {
         let ended = container.state == State::Exited;
-        let (declared, ended_before) = match self.seen.get(&container.id) {
-            Some(seen) => (seen.declared.clone(), Some(seen.ended)),
-            None => {
-                let declared = Arc::new(self.read_declarations(container));
-                self.books.shown().declares(&container.id, Some(declared.clone()));
-                (declared, None)
-            }
-        };
+        let known = self.seen.get(&container.id);
+        let ended_before = known.map(|seen| seen.ended);
+        let declared = known.map(|seen| seen.declared.clone());
+        let declared = declared.unwrap_or_else(|| {
+            let declared = Arc::new(self.read_declarations(container));
+            self.books.shown().declares(&container.id, Some(declared.clone()));
+            declared
+        });
         let seen = SeenContainer { ended, declared: declared.clone() };
         self.seen.insert(container.id.clone(), seen);
         let has_changed = ended_before.is_some_and(|before| before != ended);
@@ -237,14 +237,10 @@ impl Router {
                 self.put(*source, Input::Ended(*source, ended));
             }
         }
-        let reason = match self.refusal(container, &declared) {
-            Some(reason) => Some(reason),
-            None => {
-                let reason = self.seen_stdout(container, &declared, &mut opened, ended);
-                self.seen_files(container, &declared, ended_before);
-                reason
-            }
-        };
+        let reason = self.refusal(container, &declared).or_else(|| {
+            self.seen_files(container, &declared, ended_before);
+            self.seen_stdout(container, &declared, &mut opened, ended)
+        });
         self.routes.registry.set_reason(&container.id, reason);
     }
 
@@ -288,7 +284,7 @@ impl Router {
             (true, StdoutPolicy::All) => vec![None],
             (false, _) => logs,
         };
-        let Some(log_path) = container.log_path.clone() else { return None };
+        let log_path = container.log_path.clone()?;
         let (Some(directory), Some(current)) = (log_path.parent(), log_path.file_name()) else {
             return None;
         };

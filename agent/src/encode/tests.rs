@@ -121,9 +121,8 @@ fn a_line_of_a_file_has_no_stream_and_the_day_for_a_time() {
     );
     assert!(document.starts_with(head), "{document}");
     let (_, document) = lines(Shape::Pilot, &event);
-    let marked = concat!(
-        r#""message":"x","time":"2026-11-26T00:00:00.000000000Z","undated":true,"offset":42,"#,
-    );
+    let marked =
+        r#""message":"x","time":"2026-11-26T00:00:00.000000000Z","undated":true,"offset":42,"#;
     assert!(document.contains(marked), "{document}");
     serde_json::from_str::<Value>(&document).unwrap();
 }
@@ -373,9 +372,9 @@ fn rules_are_stored_as_in_the_first_release() {
         assert_eq!(postcard::to_stdvec(&rules).unwrap(), release);
         assert_eq!(postcard::from_bytes::<Rules>(release), Ok(rules));
     };
-    check(Zone::Utc, b"\x01t\0\xac\x02");
-    check(Zone::Fixed { seconds: -60 }, b"\x01t\x01\x77\xac\x02");
-    check(Zone::Named("A/B".into()), b"\x01t\x02\x03A/B\xac\x02");
+    check(Zone::Utc, b"\x01t\0\xac\x02\0\0\0\0");
+    check(Zone::Fixed { seconds: -60 }, b"\x01t\x01\x77\xac\x02\0\0\0\0");
+    check(Zone::Named("A/B".into()), b"\x01t\x02\x03A/B\xac\x02\0\0\0\0");
     assert_eq!(postcard::to_stdvec(&Day::from_date(2026, 11, 25)).unwrap(), b"\xdc\xc4\x02");
 }
 

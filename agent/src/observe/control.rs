@@ -4,6 +4,7 @@
 //! `GET /containers`, `GET /positions`, `GET /mounts`, `GET /explain?container=`, `GET /version`,
 //! `GET /healthz`.
 
+use std::fmt::Write;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -160,7 +161,8 @@ pub fn explain_page(container: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
             page.push(byte.into());
         } else {
-            page.push_str(&format!("%{byte:02X}"));
+            // Writing to a string does not fail.
+            let _ = write!(page, "%{byte:02X}");
         }
     }
     page

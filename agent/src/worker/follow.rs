@@ -274,11 +274,7 @@ fn remembered<Handle>(
 
 /// A known file again: rules that have changed since hold from where nothing was sent yet.
 /// `size` is what it holds now.
-pub(super) fn revive<Handle>(
-    source: &Source<Handle>,
-    mut record: FileRecord,
-    size: u64,
-) -> Born {
+pub(super) fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord, size: u64) -> Born {
     let reserved = record.reserved.max(record.frontier);
     if record.journal.rules(reserved) != Some(source.target.rules()) {
         record.journal.add(reserved, Entry::Rules(source.target.rules().clone()));

@@ -7,7 +7,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use sluice::core::Now;
-use sluice::kernel::{Change, Identity, IdentityError, Kernel, Settings, Slot, Variant};
+use sluice::kernel::{
+    Change, Feature, FileSystem, Identity, IdentityError, Kernel, Settings, Slot, Variant, Verdict,
+};
 use sluice_vm::contract::Place;
 use sluice_vm::signal::Signal;
 use sluice_vm::table::{Cell, Table};
@@ -48,13 +50,55 @@ pub(crate) fn expect(
         // The tracepoints tell of the fault by which a page becomes writable, once.
         (Variant::Tracepoint, "mmap", _) => None,
         (_, "mmap", _) => Some(Cell::Sweep),
-        // `iomap_iter` came with Linux 5.15.
-        (Variant::Tracepoint, _, "xfs") if kernel < (5, 15) => None,
+        (Variant::Tracepoint, _, place) if gaps(kernel).any(|gap| gap.place == place) => {
+            Some(Cell::Sweep)
+        }
         // It is followed where its bytes lie.
         (_, _, "overlay") => None,
         (_, "write" | "writev" | "pwrite" | "O_APPEND", _) => Some(Cell::Signal),
         _ => None,
     }
+}
+
+/// What the tracepoints do not tell of on an old kernel.
+struct Gap {
+    place: &'static str,
+    file_system: FileSystem,
+    before: (u32, u32),
+    /// What the reason has to name.
+    missing: &'static str,
+}
+
+/// The tracepoint of iomap is as old as its iterator; that of btrfs is older than the descriptions
+/// of what lies in modules, which programs find their way by.
+const GAPS: [Gap; 2] = [
+    Gap {
+        place: "xfs",
+        file_system: FileSystem::Xfs,
+        before: (5, 15),
+        missing: "BTF has no iomap_iter.inode",
+    },
+    Gap {
+        place: "btrfs",
+        file_system: FileSystem::Btrfs,
+        before: (5, 11),
+        missing: "BTF has no btrfs_root.fs_info",
+    },
+];
+
+fn gaps(kernel: (u32, u32)) -> impl Iterator<Item = &'static Gap> {
+    GAPS.iter().filter(move |gap| kernel < gap.before)
+}
+
+/// Gaps without the reason that a person is to read.
+pub(crate) fn unexplained(kernel: (u32, u32), verdicts: &[Verdict]) -> Vec<String> {
+    let is_explained = |gap: &&Gap| {
+        let mut of_it = verdicts.iter().filter(|it| it.feature == Feature::NewsOf(gap.file_system));
+        of_it.any(|it| it.taken.is_none() && it.to_string().contains(gap.missing))
+    };
+    let said: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
+    let fault = |gap: &Gap| format!("{}: not named: {}; {said:?}", gap.place, gap.missing);
+    gaps(kernel).filter(|gap| !is_explained(gap)).map(fault).collect()
 }
 
 impl Slots {

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
     let mut tables = Vec::new();
     let mut rungs = Vec::new();
     let mut counted = Vec::new();
+    let mut verdicts = Vec::new();
     for highest in [Variant::Fexit, Variant::Kprobe, Variant::Tracepoint] {
         let settings = Settings { highest, prove_in: proving(&places), ..Settings::default() };
         let report = match probe(&settings) {
@@ -58,10 +59,13 @@ fn main() -> ExitCode {
                 continue;
             }
         };
-        if highest == Variant::Fexit {
-            for verdict in &report.verdicts {
-                println!("{verdict}");
-            }
+        println!("\n{} and what is below it", highest.as_str());
+        for verdict in &report.verdicts {
+            println!("{verdict}");
+            verdicts.push(json!({"tried": highest.as_str(), "verdict": verdict.to_string()}));
+        }
+        if highest == Variant::Tracepoint {
+            faults.extend(hearing::unexplained(kernel, &report.verdicts));
         }
         for (program, verified) in &report.verified {
             let verified = verified.map_or("not told".into(), |count| count.to_string());
@@ -117,7 +121,7 @@ fn main() -> ExitCode {
         let executed: Vec<_> = executed.iter().map(executed::Row::record).collect();
         let record = json!({
             "tables": tables, "programs": rungs, "executed": executed, "runs": counted,
-            "refused": lines,
+            "verdicts": verdicts, "refused": lines,
         });
         std::fs::write(result, record.to_string()).unwrap();
     }

@@ -102,7 +102,9 @@ impl Look<'_> {
             Below::Nothing => {}
             // Where files are, the names of their older ones are to be known too.
             Below::Only(names) if !names.iter().any(|name| pattern.matches(&shown.join(name))) => {
-                names.iter().for_each(|name| self.step(pattern, at, &opened, name));
+                for name in &names {
+                    self.step(pattern, at, &opened, name);
+                }
             }
             Below::Only(_) | Below::Any => self.list(pattern, at, &opened),
         }
@@ -192,11 +194,9 @@ impl Look<'_> {
             Some(FileType::Directory) if leads(pattern, shown) => {
                 self.descend(pattern, shown, &target, links);
             }
-            Some(FileType::RegularFile) if pattern.matches(shown) => {
-                // One that fits by its own name is found there.
-                if !pattern.matches(&target) {
-                    self.fits(shown, &target);
-                }
+            // One that fits by its own name is found there.
+            Some(FileType::RegularFile) if pattern.matches(shown) && !pattern.matches(&target) => {
+                self.fits(shown, &target);
             }
             _ => {}
         }
@@ -287,9 +287,8 @@ impl Look<'_> {
                 let Some((mut place, on_volume)) = files.remove(&name) else { continue };
                 // An archive whose log is gone: it is followed under the name that it had.
                 let plain = name.strip_suffix(".gz").unwrap_or(&name);
-                if let Some(plain) = place.name.strip_suffix(".gz") {
-                    place.name = plain.to_owned();
-                }
+                let behind = place.name.strip_suffix(".gz").map_or(place.name.len(), str::len);
+                place.name.truncate(behind);
                 let Some(path) = directory.join(plain).to_str().map(str::to_owned) else {
                     continue;
                 };
