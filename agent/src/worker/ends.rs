@@ -43,6 +43,10 @@ impl<F: Files> Worker<F> {
             if !rest.is_empty() && file.born.is_some() {
                 self.finish_torn(token, rest);
             }
+            if is_text && self.sources.get(&token).is_some_and(|source| source.stalled.is_none()) {
+                // Nothing is added to it in the next file.
+                self.cut(token);
+            }
             if self.sources.get(&token).is_some_and(|source| source.stalled.is_none()) {
                 self.next_file(token);
             }

@@ -41,7 +41,9 @@ pub struct Worker<F: Files> {
     /// Sources that may have bytes, each once.
     pub(super) ready: VecDeque<SourceToken>,
     pub(super) retries: BTreeSet<(u64, SourceToken)>,
+    /// Sources with something open, and when a timer looks at it.
     pub(super) carrying: BTreeSet<SourceToken>,
+    pub(super) open_timers: BTreeSet<(u64, SourceToken)>,
     pub(super) carry_bytes: usize,
     pub(super) buffer: PageBuffer,
 
@@ -73,6 +75,9 @@ pub struct Worker<F: Files> {
     shown: Shown,
 }
 
+/// When a timer looks again at what is open of a source that is being read.
+const BUSY_WAIT: Duration = Duration::from_millis(100);
+
 /// How often the gauges are brought up to date.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -97,6 +102,7 @@ impl<F: Files> Worker<F> {
             ready: VecDeque::new(),
             retries: BTreeSet::new(),
             carrying: BTreeSet::new(),
+            open_timers: BTreeSet::new(),
             carry_bytes: 0,
             buffer: PageBuffer::new(),
             encoder: Encoder::new(EncoderSettings { shape, codec, batch_bytes }),
@@ -311,25 +317,56 @@ impl<F: Files> Worker<F> {
             self.make_ready(token);
         }
         self.probe_blocked();
-        let timeout = self.settings.partial_timeout;
-        let late: Vec<SourceToken> = self
-            .carrying
-            .iter()
-            .filter(|token| {
-                let source = &self.sources[*token];
-                source.is_waiting()
-                    && source.carry_since.is_some_and(|since| self.now.since(since) >= timeout)
-            })
-            .copied()
-            .collect();
-        for token in late {
-            if !self.draining {
-                self.cut(token);
+        while let Some((at, token)) = self.open_timers.first().copied() {
+            if at > self.now.mono_ns || self.draining {
+                break;
             }
+            self.open_timers.pop_first();
+            self.end_open(token);
         }
     }
 
-    /// Over the budget the largest unfinished line goes out as it is.
+    /// Ends what nothing was added to for so long.
+    fn end_open(&mut self, token: SourceToken) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        source.open_timer = None;
+        let timeout = self.settings.partial_timeout;
+        if !source.is_waiting() {
+            // It may have more to read than it has been told of.
+            let wait = if source.stalled.is_some() { timeout } else { BUSY_WAIT };
+            let later = self.now.after(wait);
+            return self.arm_open_timer(token, later);
+        }
+        let is_late = |stream: &Stream| {
+            source.open_until(*stream, timeout).is_some_and(|until| until <= self.now.mono_ns)
+        };
+        let late: Vec<Stream> = Stream::ALL.into_iter().filter(is_late).collect();
+        self.cut_streams(token, &late);
+        // What could not be ended, since its index refuses or the file has no name yet, waits.
+        let source = self.sources.get(&token);
+        let is_left = source
+            .is_some_and(|source| late.iter().any(|stream| source.decoder.has_carry(*stream)));
+        let not_before = if is_left { self.now.after(timeout) } else { 0 };
+        self.arm_open_timer(token, not_before);
+    }
+
+    /// Lets a timer look at what is open when it has waited long enough, and not before
+    /// `not_before`.
+    pub(super) fn arm_open_timer(&mut self, token: SourceToken, not_before: u64) {
+        let Some(source) = self.sources.get_mut(&token) else { return };
+        let timeout = self.settings.partial_timeout;
+        let until = Stream::ALL.iter().filter_map(|stream| source.open_until(*stream, timeout));
+        let Some(until) = until.min().map(|until| until.max(not_before)) else { return };
+        // A timer that is early looks again; so it need not be moved for each line.
+        if source.open_timer.is_none_or(|timer| until < timer) {
+            if let Some(timer) = source.open_timer.replace(until) {
+                self.open_timers.remove(&(timer, token));
+            }
+            self.open_timers.insert((until, token));
+        }
+    }
+
+    /// Over the budget the largest of what is open goes out as it is.
     fn limit_carry(&mut self) {
         while self.carry_bytes > CARRY_BYTES_MAX {
             let largest = self
@@ -408,8 +445,8 @@ impl<F: Files> Worker<F> {
     /// Forgets a removed source, or notes that an ended one is delivered whole.
     pub(super) fn settle_if_drained(&mut self, token: SourceToken) {
         let Some(source) = self.sources.get_mut(&token) else { return };
-        let unfinished = Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream));
-        if !source.is_drained() || unfinished {
+        let is_open = Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream));
+        if !source.is_drained() || is_open {
             return;
         }
         // A log without a file has nothing that could be gone on with.
@@ -423,6 +460,9 @@ impl<F: Files> Worker<F> {
             let bytes = record.as_ref().map(encoded);
             self.departed.push((source.key.clone(), bytes));
             self.carry_bytes -= source.carry_bytes;
+            if let Some(timer) = source.open_timer {
+                self.open_timers.remove(&(timer, token));
+            }
             self.leave_family(token);
             self.sources.remove(&token);
             self.dirty.remove(&token);
@@ -446,13 +486,7 @@ impl<F: Files> Worker<F> {
             self.committing.is_none() && !(self.dirty.is_empty() && self.departed.is_empty());
         let commit = idle.then(|| after(self.committed_mono_ns, self.settings.commit_interval));
         let retry = self.retries.first().map(|(at, _)| *at);
-        let carry = self
-            .carrying
-            .iter()
-            .filter(|token| self.sources[*token].is_waiting())
-            .filter_map(|token| self.sources[token].carry_since)
-            .map(|since| after(since, self.settings.partial_timeout))
-            .min();
-        [flush, commit, retry, carry, self.blocked.next_due()].into_iter().flatten().min()
+        let open = self.open_timers.first().filter(|_| !self.draining).map(|(at, _)| *at);
+        [flush, commit, retry, open, self.blocked.next_due()].into_iter().flatten().min()
     }
 }

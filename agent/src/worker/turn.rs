@@ -181,10 +181,10 @@ impl<F: Files> Worker<F> {
             target: source.target.clone(),
             record,
         };
-        source.decoder.set_event_bytes_max(rules.event_bytes_max as usize);
         let file = &mut source.files[index];
         file.first_line = first_line;
         file.born = Some(born);
+        source.heed_journal();
         self.needs_commit(token);
         true
     }
@@ -200,6 +200,10 @@ impl<F: Files> Worker<F> {
         self.reserve(token, index, chunk.len());
         self.apply_cuts(token, index);
         let Some(source) = self.sources.get_mut(&token) else { return Taken::Refused };
+        if source.stalled.is_some() {
+            // What is cut here has to go out first.
+            return Taken::Refused;
+        }
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
         let before =
             Place { file: source.reading, offset: source.offset, carry: source.decoder.carry() };
@@ -251,6 +255,10 @@ impl<F: Files> Worker<F> {
         if pushed.flow == Flow::Refuse {
             source.decoder.restore(before.carry);
             source.stalled = refused;
+            if events > 0 {
+                // The day of what was taken stays as it is, too.
+                born.reached = born.reached.max(source.offset + 1);
+            }
         } else {
             source.offset += consumed as u64;
             source.bytes_read += consumed as u64;
@@ -267,8 +275,9 @@ impl<F: Files> Worker<F> {
             self.batch_sources.insert(token);
         }
         self.seal_if_full(outputs);
+        let is_stalled = self.sources.get(&token).is_none_or(|source| source.stalled.is_some());
         match pushed.flow {
-            Flow::Refuse => Taken::Refused,
+            _ if is_stalled => Taken::Refused,
             flow => Taken::Some {
                 consumed,
                 more: flow == Flow::Stop || consumed < chunk.len() && piece.len() < chunk.len(),
@@ -289,17 +298,15 @@ impl<F: Files> Worker<F> {
         let carry = source.decoder.carry_bytes();
         self.carry_bytes = self.carry_bytes + carry - source.carry_bytes;
         source.carry_bytes = carry;
-        let has_carry = Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream));
-        if !has_carry {
-            source.carry_since = None;
-            self.carrying.remove(&token);
-        } else if moved || source.carry_since.is_none() {
-            source.carry_since = Some(self.now.mono_ns);
+        if source.look_at_open(self.now.mono_ns) {
             self.carrying.insert(token);
+            self.arm_open_timer(token, 0);
+        } else {
+            self.carrying.remove(&token);
         }
     }
 
-    /// Unfinished lines that the journal ends exactly here.
+    /// Ends what the journal ends exactly here.
     fn apply_cuts(&mut self, token: SourceToken, index: usize) {
         let Some(source) = self.sources.get_mut(&token) else { return };
         let Some(born) = &source.files[index].born else { return };
@@ -315,8 +322,13 @@ impl<F: Files> Worker<F> {
         let Some(index) = source.reading_index() else { return };
         let Some(slice) = open_slice(source, index, &self.files) else { return };
         slice.begin(&mut self.encoder);
-        let Some(born) = &source.files[index].born else { return };
+        let Some(born) = &mut source.files[index].born else { return };
         let today = not_before(source.last_day, born.target.day_of(self.now.wall_ns));
+        // What ends here has its day from the bytes before, since the next record, which may be of
+        // another day, begins here as well.
+        let ends_at = source.offset.saturating_sub(1);
+        let journal_day = born.record.journal.day(ends_at);
+        let day = journal_day.unwrap_or(today);
         let before = source.decoder.carry();
         let mut sink = TurnSink {
             encoder: &mut self.encoder,
@@ -325,7 +337,7 @@ impl<F: Files> Worker<F> {
             source: token,
             slice,
             mono_ns: self.now.mono_ns,
-            day: born.record.journal.day(source.offset).unwrap_or(today),
+            day,
             undated: false,
             events: 0,
             refused: None,
@@ -334,7 +346,12 @@ impl<F: Files> Worker<F> {
         for stream in streams {
             refused |= source.decoder.cut(*stream, &mut sink) == Flow::Refuse;
         }
-        let (events, index_refused) = (sink.events, sink.refused);
+        let TurnSink { undated, events, refused: index_refused, .. } = sink;
+        let new_day = undated && journal_day.is_none();
+        if new_day {
+            born.record.journal.add(ends_at, Entry::Day(day));
+            source.last_day = day;
+        }
         if refused {
             source.decoder.restore(before);
             source.stalled = index_refused;
@@ -344,17 +361,25 @@ impl<F: Files> Worker<F> {
         if events > 0 {
             self.batch_sources.insert(token);
         }
+        if new_day {
+            self.needs_commit(token);
+        }
         self.after_taking(token, false);
     }
 
-    /// Ends the unfinished lines of a source here, by the journal.
+    /// Ends here, by the journal, all that is open of a source.
     pub(super) fn cut(&mut self, token: SourceToken) {
+        self.cut_streams(token, &Stream::ALL);
+    }
+
+    /// Ends here, by the journal, what is open of these streams.
+    pub(super) fn cut_streams(&mut self, token: SourceToken, streams: &[Stream]) {
         let Some(source) = self.sources.get_mut(&token) else { return };
         let Some(index) = source.reading_index() else { return };
         let offset = source.offset;
         let Some(born) = source.files[index].born.as_mut() else { return };
         let streams: Vec<Stream> =
-            Stream::ALL.into_iter().filter(|stream| source.decoder.has_carry(*stream)).collect();
+            streams.iter().copied().filter(|stream| source.decoder.has_carry(*stream)).collect();
         for stream in &streams {
             if !born.record.journal.cuts(offset).any(|other| other == *stream) {
                 born.record.journal.add(offset, Entry::Cut(*stream));
@@ -373,7 +398,8 @@ impl<F: Files> Worker<F> {
         let end = source.offset + bytes as u64;
         let size = source.size_seen;
         let Some(born) = &mut source.files[index].born else { return };
-        if end > born.record.reserved {
+        // Rules that are read at a restart hold from there, and a cut at the end would be of both.
+        if end >= born.record.reserved {
             let known = size.max(end).min(end + RESERVE_BYTES_MAX);
             // A full chunk tells nothing of how fast the log is written.
             let turns = if bytes < CHUNK_BYTES { RESERVE_AHEAD_TURNS } else { 1 };
