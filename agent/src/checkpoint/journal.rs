@@ -14,7 +14,8 @@ pub enum Entry {
     Rules(Rules),
     /// For records without a legal time of their own.
     Day(Day),
-    /// An unfinished line ends here, by a timer, a memory limit or its container's end.
+    /// An unfinished line, or an event that more lines may belong to, ends here: by a timer, a
+    /// memory limit, or the end of its file or container.
     Cut(Stream),
 }
 
@@ -70,7 +71,7 @@ impl Journal {
         })
     }
 
-    /// The streams whose unfinished line ends exactly at `offset`.
+    /// The streams of which all that is open ends exactly at `offset`.
     pub fn cuts(&self, offset: u64) -> impl Iterator<Item = Stream> + '_ {
         self.entries.iter().filter_map(move |(other, entry)| match entry {
             Entry::Cut(stream) if *other == offset => Some(*stream),

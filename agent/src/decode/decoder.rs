@@ -29,7 +29,7 @@ const RECORD_HEAD: &[u8] = br#"{"log":"#;
 pub struct Decoder {
     format: Format,
     event_bytes_max: usize,
-    rules: Option<JoinRules>,
+    rules: Option<Box<JoinRules>>,
     /// The rules, if they can be used.
     joiner: Option<Arc<Joiner>>,
     pub(super) carry: Carry,
@@ -114,10 +114,10 @@ impl Decoder {
     /// From here on lines are joined by these rules. With rules that cannot be used each line is an
     /// event; that is said once, and not when they are set again.
     pub fn set_join(&mut self, rules: Option<&JoinRules>) -> Result<(), JoinError> {
-        if self.rules.as_ref() == rules {
+        if self.rules.as_deref() == rules {
             return Ok(());
         }
-        self.rules = rules.cloned();
+        self.rules = rules.cloned().map(Box::new);
         self.joiner = None;
         self.joiner = rules.map(Joiner::shared).transpose()?;
         Ok(())

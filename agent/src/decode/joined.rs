@@ -236,7 +236,8 @@ fn slot(event: &Event<'_>) -> usize {
     event.stream.unwrap_or(Stream::Stdout).index()
 }
 
-/// The line as its writer wrote it.
+/// The line as its writer wrote it. A carriage return at its end is a terminal's, and not in the way
+/// of a pattern's `$`.
 fn unescaped<'a>(text: &[&'a [u8]], line: &'a mut Vec<u8>) -> &'a [u8] {
     if let [text] = text
         && memchr(b'\\', text).is_none()
@@ -247,5 +248,5 @@ fn unescaped<'a>(text: &[&'a [u8]], line: &'a mut Vec<u8>) -> &'a [u8] {
     for piece in text {
         unescape_into(line, piece);
     }
-    line
+    line.strip_suffix(b"\r").unwrap_or(line)
 }

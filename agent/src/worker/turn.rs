@@ -50,9 +50,8 @@ impl<F: Files> Worker<F> {
             self.next_file(token);
             return;
         }
-        let looked = source.scanned_after_end && !source.scan_running;
         source.read_was_final = ends::is_final(source, index);
-        source.read_was_ended = source.ended && looked;
+        source.read_was_ended = ends::has_ended(source);
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() != source.want {
             buffer = PageBuffer::with_len(source.want);
@@ -383,7 +382,9 @@ impl<F: Files> Worker<F> {
         for stream in &streams {
             if !born.record.journal.cuts(offset).any(|other| other == *stream) {
                 born.record.journal.add(offset, Entry::Cut(*stream));
-                self.counters.cuts.inc();
+                // Joined lines that nothing was added to are a whole event.
+                let is_line = source.decoder.open(*stream).is_some_and(|open| open.is_line);
+                self.counters.cuts.inc_by(is_line.into());
             }
         }
         if !streams.is_empty() {

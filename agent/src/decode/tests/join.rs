@@ -485,9 +485,10 @@ fn oracle(items: &[Item], rules: &JoinRules, event_bytes_max: usize) -> Vec<Join
             out.push(line.clone());
             continue;
         }
-        let meant = pattern.is_match(&line.text) != rules.negate;
-        let flushes = held.is_some()
-            && flush_pattern.as_ref().is_some_and(|flush| flush.is_match(&line.text));
+        let text = line.text.strip_suffix('\r').unwrap_or(&line.text);
+        let meant = pattern.is_match(text) != rules.negate;
+        let flushes =
+            held.is_some() && flush_pattern.as_ref().is_some_and(|flush| flush.is_match(text));
         let goes_on = flushes || rules.side == JoinSide::Behind || meant;
         match held {
             Some((event, lines)) if goes_on => {
@@ -537,7 +538,7 @@ fn log() -> impl Strategy<Value = &'static [u8]> {
         b"  at a\n",
         b"\tat b\n",
         b"c\\\n",
-        b"d \\\n",
+        b"d \\\r\n",
         b"END\n",
         b"\n",
         b"x \xff\n",
