@@ -189,7 +189,7 @@ impl<F: Files> Worker<F> {
     /// Every file is read and the container has ended.
     pub(super) fn at_end_of_source(&mut self, token: SourceToken, outputs: &mut Vec<Output>) {
         let Some(source) = self.sources.get_mut(&token) else { return };
-        if !has_ended(source) && !(source.removed && has_looked(source)) {
+        if !has_ended(source) {
             return;
         }
         if source.files.is_empty() && source.removed && source.next_base == 0 && !source.complete {
@@ -258,7 +258,7 @@ pub(super) fn is_final<Handle>(source: &Source<Handle>, index: usize) -> bool {
 
 /// Whether the container has ended, and its directory has been looked at since.
 pub(super) fn has_ended<Handle>(source: &Source<Handle>) -> bool {
-    source.ended && has_looked(source)
+    (source.ended || source.removed) && has_looked(source)
 }
 
 fn has_looked<Handle>(source: &Source<Handle>) -> bool {
