@@ -85,10 +85,11 @@ impl Journal {
         let mut kept = Vec::with_capacity(self.entries.len());
         let (mut generation, mut rules, mut day) = (false, false, false);
         for (offset, entry) in self.entries.drain(..).rev() {
-            let seen = match &entry {
-                Entry::Generation(_) => &mut generation,
-                Entry::Rules(_) => &mut rules,
-                Entry::Day(_) => &mut day,
+            let (seen, end) = match &entry {
+                Entry::Generation(_) => (&mut generation, frontier),
+                Entry::Rules(_) => (&mut rules, frontier),
+                // A cut at the frontier has its day from the bytes before.
+                Entry::Day(_) => (&mut day, frontier.saturating_sub(1)),
                 Entry::Cut(_) => {
                     if offset >= frontier {
                         kept.push((offset, entry));
@@ -96,8 +97,8 @@ impl Journal {
                     continue;
                 }
             };
-            if offset > frontier || !*seen {
-                *seen |= offset <= frontier;
+            if offset > end || !*seen {
+                *seen |= offset <= end;
                 kept.push((offset, entry));
             }
         }
@@ -158,5 +159,10 @@ mod tests {
             assert_eq!(journal.next_change(offset), before.next_change(offset));
             assert!(journal.cuts(offset).eq(before.cuts(offset)));
         }
+        // What a cut at the frontier ends is of the day before.
+        let mut journal = before.clone();
+        journal.prune(20);
+        assert_eq!(journal.day(19), before.day(19));
+        assert!(journal.cuts(20).eq(before.cuts(20)));
     }
 }

@@ -48,9 +48,16 @@ pub(super) fn escape_lossy_into(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Appends what the inside of a legal JSON string stands for. Half of a pair becomes U+FFFD.
-pub(super) fn unescape_into(out: &mut Vec<u8>, text: &[u8]) {
-    let mut rest = text;
+/// Appends what the pieces stand for, each the inside of a legal JSON string. Half of a pair becomes
+/// U+FFFD.
+pub(super) fn unescape_into(out: &mut Vec<u8>, pieces: &[&[u8]]) {
+    for piece in pieces {
+        unescape_piece(out, piece);
+    }
+}
+
+fn unescape_piece(out: &mut Vec<u8>, piece: &[u8]) {
+    let mut rest = piece;
     while let Some(at) = memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
         let (plain, len) = match rest.get(at + 1) {
@@ -95,7 +102,7 @@ mod tests {
     fn every_escape_comes_back() {
         let check = |text: &str, expect: &str| {
             let mut out = Vec::new();
-            unescape_into(&mut out, text.as_bytes());
+            unescape_into(&mut out, &[text.as_bytes()]);
             assert_eq!(out, expect.as_bytes(), "{text}");
         };
         check(r#"\"\\\/\n\r\t\b\f"#, "\"\\/\n\r\t\x08\x0c");
@@ -109,7 +116,7 @@ mod tests {
         fn unescaping_undoes_escaping(text in any::<String>()) {
             let (mut json, mut out) = (Vec::new(), Vec::new());
             escape_into(&mut json, &text);
-            unescape_into(&mut out, &json);
+            unescape_into(&mut out, &[&json]);
             prop_assert_eq!(out, text.as_bytes());
         }
 

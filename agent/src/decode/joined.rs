@@ -245,8 +245,6 @@ fn unescaped<'a>(text: &[&'a [u8]], line: &'a mut Vec<u8>) -> &'a [u8] {
         return text;
     }
     line.clear();
-    for piece in text {
-        unescape_into(line, piece);
-    }
+    unescape_into(line, text);
     line.strip_suffix(b"\r").unwrap_or(line)
 }

@@ -16,6 +16,7 @@ mod ends;
 mod family;
 mod file;
 mod follow;
+mod open;
 mod receipt;
 mod sink;
 mod source;

@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::file::{FileState, prefix_at};
 use super::follow::LOOKS_MAX;
+use super::open::Waiting;
 use super::{Follow, Loss, Takeover};
 use crate::checkpoint::{Entry, FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
-use crate::core::{Epoch, IdPrefix, LossReason, Origin, SourceKey, SourceToken, Stream};
-use crate::decode::{Carry, Decoder, Format, Open};
+use crate::core::{Epoch, IdPrefix, LossReason, Origin, SourceKey, SourceToken};
+use crate::decode::{Carry, Decoder, Format};
 use crate::encode::{Day, Shape, Tail, Target};
 use crate::read::{Begin, Directory, FileId, FirstLine, KnownFile, Seen};
 
@@ -40,13 +40,6 @@ impl Quiet {
         }
         self.since_mono_ns
     }
-}
-
-/// What is open of a stream, and since when nothing was added to it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    open: Open,
-    since_mono_ns: u64,
 }
 
 /// First lines that are remembered because several files began with them.
@@ -400,25 +393,6 @@ impl<Handle> Source<Handle> {
             carry.renew(old, new);
             self.decoder.restore(Some(carry.clone()));
         }
-    }
-
-    /// Looks at what is open. Returns whether anything is.
-    pub(super) fn look_at_open(&mut self, mono_ns: u64) -> bool {
-        for stream in Stream::ALL {
-            let open = self.decoder.open(stream);
-            let waiting = &mut self.open[stream.index()];
-            if waiting.map(|waiting| waiting.open) != open {
-                *waiting = open.map(|open| Waiting { open, since_mono_ns: mono_ns });
-            }
-        }
-        self.open.iter().any(Option::is_some)
-    }
-
-    /// When what is open of a stream has waited long enough. A line gets `partial_timeout`.
-    pub(super) fn open_until(&self, stream: Stream, partial_timeout: Duration) -> Option<u64> {
-        let waiting = self.open[stream.index()]?;
-        let timeout = self.decoder.join_timeout().filter(|_| !waiting.open.is_line);
-        Some(waiting.since_mono_ns + timeout.unwrap_or(partial_timeout).as_nanos() as u64)
     }
 
     /// What the store is to keep.

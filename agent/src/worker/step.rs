@@ -9,7 +9,7 @@ use super::counters::WorkerCounters;
 use super::source::Source;
 use super::{Follow, Input, Output};
 use crate::checkpoint::SourceRecord;
-use crate::core::limits::{BATCHES_IN_FLIGHT_MAX, CARRY_BYTES_MAX};
+use crate::core::limits::BATCHES_IN_FLIGHT_MAX;
 use crate::core::{BatchId, Epoch, Now, SourceKey, SourceToken, Stream};
 use crate::encode::{Batch, Codec, Encoder, EncoderSettings, Shape};
 use crate::read::{Completion, Files, PageBuffer};
@@ -74,9 +74,6 @@ pub struct Worker<F: Files> {
     gone: Vec<(SourceToken, Option<Box<SourceRecord>>)>,
     shown: Shown,
 }
-
-/// When a timer looks again at what is open of a source that is being read.
-const BUSY_WAIT: Duration = Duration::from_millis(100);
 
 /// How often the gauges are brought up to date.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -317,71 +314,7 @@ impl<F: Files> Worker<F> {
             self.make_ready(token);
         }
         self.probe_blocked();
-        while let Some((at, token)) = self.open_timers.first().copied() {
-            if at > self.now.mono_ns || self.draining {
-                break;
-            }
-            self.open_timers.pop_first();
-            self.end_open(token);
-        }
-    }
-
-    /// Ends what nothing was added to for so long.
-    fn end_open(&mut self, token: SourceToken) {
-        let Some(source) = self.sources.get_mut(&token) else { return };
-        source.open_timer = None;
-        let timeout = self.settings.partial_timeout;
-        if !source.is_waiting() {
-            // It may have more to read than it has been told of.
-            let wait = if source.stalled.is_some() { timeout } else { BUSY_WAIT };
-            let later = self.now.after(wait);
-            return self.arm_open_timer(token, later);
-        }
-        let is_late = |stream: &Stream| {
-            source.open_until(*stream, timeout).is_some_and(|until| until <= self.now.mono_ns)
-        };
-        let late: Vec<Stream> = Stream::ALL.into_iter().filter(is_late).collect();
-        self.cut_streams(token, &late);
-        // What could not be ended, since its index refuses or the file has no name yet, waits.
-        let source = self.sources.get(&token);
-        let is_left = source
-            .is_some_and(|source| late.iter().any(|stream| source.decoder.has_carry(*stream)));
-        let not_before = if is_left { self.now.after(timeout) } else { 0 };
-        self.arm_open_timer(token, not_before);
-    }
-
-    /// Lets a timer look at what is open when it has waited long enough, and not before
-    /// `not_before`.
-    pub(super) fn arm_open_timer(&mut self, token: SourceToken, not_before: u64) {
-        let Some(source) = self.sources.get_mut(&token) else { return };
-        let timeout = self.settings.partial_timeout;
-        let until = Stream::ALL.iter().filter_map(|stream| source.open_until(*stream, timeout));
-        let Some(until) = until.min().map(|until| until.max(not_before)) else { return };
-        // A timer that is early looks again; so it need not be moved for each line.
-        if source.open_timer.is_none_or(|timer| until < timer) {
-            if let Some(timer) = source.open_timer.replace(until) {
-                self.open_timers.remove(&(timer, token));
-            }
-            self.open_timers.insert((until, token));
-        }
-    }
-
-    /// Over the budget the largest of what is open goes out as it is.
-    fn limit_carry(&mut self) {
-        while self.carry_bytes > CARRY_BYTES_MAX {
-            let largest = self
-                .carrying
-                .iter()
-                .filter(|token| self.sources[*token].stalled.is_none())
-                .max_by_key(|token| self.sources[*token].carry_bytes)
-                .copied();
-            let Some(token) = largest else { break };
-            let before = self.carry_bytes;
-            self.cut(token);
-            if self.carry_bytes == before {
-                break;
-            }
-        }
+        self.end_late();
     }
 
     /// Brings the gauges up to date, now and then: they are sums over all workers, so each adds

@@ -14,7 +14,7 @@ use crate::checkpoint::Entry;
 use crate::core::limits::{
     CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_AHEAD_TURNS, RESERVE_BYTES_MAX,
 };
-use crate::core::{LossReason, SourceToken, Stream};
+use crate::core::{LossReason, SourceToken};
 use crate::decode::{Flow, Format};
 use crate::encode::{Slice, Tail};
 use crate::read::{Files, FirstLine, PageBuffer, ReadDone, ReadStart};
@@ -302,94 +302,6 @@ impl<F: Files> Worker<F> {
             self.arm_open_timer(token, 0);
         } else {
             self.carrying.remove(&token);
-        }
-    }
-
-    /// Ends what the journal ends exactly here.
-    fn apply_cuts(&mut self, token: SourceToken, index: usize) {
-        let Some(source) = self.sources.get_mut(&token) else { return };
-        let Some(born) = &source.files[index].born else { return };
-        let cuts: Vec<Stream> = born.record.journal.cuts(source.offset).collect();
-        if cuts.iter().any(|stream| source.decoder.has_carry(*stream)) {
-            self.flush_carry(token, &cuts);
-        }
-    }
-
-    /// Sends the carried pieces of these streams as events. The cut must be in the journal.
-    fn flush_carry(&mut self, token: SourceToken, streams: &[Stream]) {
-        let Some(source) = self.sources.get_mut(&token) else { return };
-        let Some(index) = source.reading_index() else { return };
-        let Some(slice) = open_slice(source, index, &self.files) else { return };
-        slice.begin(&mut self.encoder);
-        let Some(born) = &mut source.files[index].born else { return };
-        let today = not_before(source.last_day, born.target.day_of(self.now.wall_ns));
-        // What ends here has its day from the bytes before, since the next record, which may be of
-        // another day, begins here as well.
-        let ends_at = source.offset.saturating_sub(1);
-        let journal_day = born.record.journal.day(ends_at);
-        let day = journal_day.unwrap_or(today);
-        let before = source.decoder.carry();
-        let mut sink = TurnSink {
-            encoder: &mut self.encoder,
-            blocked: &self.blocked,
-            counters: &self.counters,
-            source: token,
-            slice,
-            mono_ns: self.now.mono_ns,
-            day,
-            undated: false,
-            events: 0,
-            refused: None,
-        };
-        let mut refused = false;
-        for stream in streams {
-            refused |= source.decoder.cut(*stream, &mut sink) == Flow::Refuse;
-        }
-        let TurnSink { undated, events, refused: index_refused, .. } = sink;
-        let new_day = undated && journal_day.is_none();
-        if new_day {
-            born.record.journal.add(ends_at, Entry::Day(day));
-            source.last_day = day;
-        }
-        if refused {
-            source.decoder.restore(before);
-            source.stalled = index_refused;
-        }
-        source.in_batch |= events > 0;
-        self.counters.events.inc_by(events);
-        if events > 0 {
-            self.batch_sources.insert(token);
-        }
-        if new_day {
-            self.needs_commit(token);
-        }
-        self.after_taking(token, false);
-    }
-
-    /// Ends here, by the journal, all that is open of a source.
-    pub(super) fn cut(&mut self, token: SourceToken) {
-        self.cut_streams(token, &Stream::ALL);
-    }
-
-    /// Ends here, by the journal, what is open of these streams.
-    pub(super) fn cut_streams(&mut self, token: SourceToken, streams: &[Stream]) {
-        let Some(source) = self.sources.get_mut(&token) else { return };
-        let Some(index) = source.reading_index() else { return };
-        let offset = source.offset;
-        let Some(born) = source.files[index].born.as_mut() else { return };
-        let streams: Vec<Stream> =
-            streams.iter().copied().filter(|stream| source.decoder.has_carry(*stream)).collect();
-        for stream in &streams {
-            if !born.record.journal.cuts(offset).any(|other| other == *stream) {
-                born.record.journal.add(offset, Entry::Cut(*stream));
-                // Joined lines that nothing was added to are a whole event.
-                let is_line = source.decoder.open(*stream).is_some_and(|open| open.is_line);
-                self.counters.cuts.inc_by(is_line.into());
-            }
-        }
-        if !streams.is_empty() {
-            self.needs_commit(token);
-            self.flush_carry(token, &streams);
         }
     }
 
