@@ -9,7 +9,7 @@ use serde_json::Value;
 use sluice::core::{JoinRules, Now, Origin, SourceKey, SourceToken};
 use sluice::decode::Format;
 use sluice::encode::{Codec, Rules, Shape, Target, document, inflate};
-use sluice::read::StartAt;
+use sluice::read::Begin;
 use sluice::ship::{Outcome, Receipt};
 use sluice::watch::News;
 use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettings};
@@ -65,7 +65,7 @@ impl Node {
             target: Target::new(rules).expect("a legal zone").into(),
             opened: Vec::new(),
             record: None,
-            start: StartAt::Head,
+            begin: Begin::default(),
             ended: false,
         };
         Self {
@@ -114,7 +114,7 @@ impl Node {
                         self.inputs.push(Input::Receipt(Receipt { batch: batch.id, outcomes }));
                     }
                     Output::Lost(loss) => panic!("{loss:?}"),
-                    Output::Gone(_) => {}
+                    Output::Gone(..) => {}
                 }
             }
         }
