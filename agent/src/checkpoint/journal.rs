@@ -14,7 +14,8 @@ pub enum Entry {
     Rules(Rules),
     /// When what follows was read first, for records without a legal time of their own.
     Seen(Seen),
-    /// An unfinished line ends here, by a timer, a memory limit or its container's end.
+    /// An unfinished line, or an event that more lines may belong to, ends here: by a timer, a
+    /// memory limit, or the end of its file or container.
     Cut(Stream),
 }
 
@@ -69,7 +70,7 @@ impl Journal {
         })
     }
 
-    /// The streams whose unfinished line ends exactly at `offset`.
+    /// The streams of which all that is open ends exactly at `offset`.
     pub fn cuts(&self, offset: u64) -> impl Iterator<Item = Stream> + '_ {
         self.entries.iter().filter_map(move |(other, entry)| match entry {
             Entry::Cut(stream) if *other == offset => Some(*stream),
@@ -83,10 +84,11 @@ impl Journal {
         let mut kept = Vec::with_capacity(self.entries.len());
         let (mut generation, mut rules, mut time) = (false, false, false);
         for (offset, entry) in self.entries.drain(..).rev() {
-            let seen = match &entry {
-                Entry::Generation(_) => &mut generation,
-                Entry::Rules(_) => &mut rules,
-                Entry::Seen(_) => &mut time,
+            let (seen, end) = match &entry {
+                Entry::Generation(_) => (&mut generation, frontier),
+                Entry::Rules(_) => (&mut rules, frontier),
+                // A cut at the frontier has its time from the bytes before.
+                Entry::Seen(_) => (&mut time, frontier.saturating_sub(1)),
                 Entry::Cut(_) => {
                     if offset >= frontier {
                         kept.push((offset, entry));
@@ -94,8 +96,8 @@ impl Journal {
                     continue;
                 }
             };
-            if offset > frontier || !*seen {
-                *seen |= offset <= frontier;
+            if offset > end || !*seen {
+                *seen |= offset <= end;
                 kept.push((offset, entry));
             }
         }
@@ -155,5 +157,10 @@ mod tests {
             assert_eq!(journal.next_change(offset), before.next_change(offset));
             assert!(journal.cuts(offset).eq(before.cuts(offset)));
         }
+        // What a cut at the frontier ends is of the day before.
+        let mut journal = before.clone();
+        journal.prune(20);
+        assert_eq!(journal.seen(19), before.seen(19));
+        assert!(journal.cuts(20).eq(before.cuts(20)));
     }
 }

@@ -1,12 +1,13 @@
-//! What stands unfinished between two records: per stream, the pieces of a line that has not
-//! ended yet.
+//! What stands unfinished between two records: per stream, the lines of an event that more may
+//! belong to, and the pieces of a line that has not ended yet.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::joined::{Held, Joined};
 use super::{Event, FileContext};
-use crate::core::{DamageReason, Stream};
+use crate::core::{DamageReason, IdPrefix, Stream};
 
 /// Pieces smaller than this are merged, so that a line written byte by byte does not cost an
 /// allocation and a reference count for each byte. Docker's own pieces are this long.
@@ -14,27 +15,117 @@ const PIECE_BYTES_MERGED: usize = 16 << 10;
 
 /// The state of a decoder between two records. A clone costs a reference count per 16 KiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Carry {
     pub(super) stdout: Line,
     pub(super) stderr: Line,
     /// The position is inside of a line that was too long: up to its newline all is raw text.
     pub(super) overlong: bool,
+    /// Whole lines before the unfinished ones.
+    pub(super) held: Held,
+}
+
+/// A carry in the store. Without joined lines it is what it was before there were any.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    stdout: Line,
+    stderr: Line,
+    rest: Rest,
+}
+
+/// The first two are stored like a `bool`.
+#[derive(Serialize, Deserialize)]
+enum Rest {
+    Plain,
+    Overlong,
+    Joined { overlong: bool, held: [Option<Box<Joined>>; 2] },
+}
+
+impl From<Carry> for Stored {
+    fn from(Carry { stdout, stderr, overlong, held }: Carry) -> Self {
+        let rest = match (held, overlong) {
+            ([None, None], false) => Rest::Plain,
+            ([None, None], true) => Rest::Overlong,
+            (held, overlong) => Rest::Joined { overlong, held },
+        };
+        Self { stdout, stderr, rest }
+    }
+}
+
+impl From<Stored> for Carry {
+    fn from(Stored { stdout, stderr, rest }: Stored) -> Self {
+        let (overlong, held) = match rest {
+            Rest::Plain => (false, Held::default()),
+            Rest::Overlong => (true, Held::default()),
+            Rest::Joined { overlong, held } => (overlong, held),
+        };
+        Self { stdout, stderr, overlong, held }
+    }
+}
+
+/// What is open of a stream: another value whenever anything was added to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Where its first record begins, counted over all files of the source.
+    place: u64,
+    records: u32,
+    bytes: usize,
+    /// A line is unfinished, and not only an event.
+    pub is_line: bool,
 }
 
 impl Carry {
     /// Nothing is held that a later event depends on.
     pub fn is_empty(&self) -> bool {
-        !self.overlong && self.stdout.is_empty() && self.stderr.is_empty()
+        !self.overlong
+            && self.stdout.is_empty()
+            && self.stderr.is_empty()
+            && self.held.iter().all(Option::is_none)
     }
 
     /// Bytes of text that are held.
     pub fn bytes(&self) -> usize {
-        self.stdout.text.len() + self.stderr.text.len()
+        let held: usize = self.held.iter().flatten().map(|joined| joined.bytes()).sum();
+        self.stdout.text.len() + self.stderr.text.len() + held
     }
 
     /// Where the first piece stands that is held of the stream.
     pub fn first(&self, stream: Stream) -> Option<(FileContext, u64)> {
-        self.line(stream).first.as_ref().map(|first| (first.file, first.offset))
+        let joined = self.held[stream.index()].as_ref().map(|joined| joined.first());
+        let first = joined.or(self.line(stream).first.as_ref());
+        first.map(|first| (first.file, first.offset))
+    }
+
+    /// What is open of the stream, if anything.
+    pub(super) fn open(&self, stream: Stream) -> Option<Open> {
+        let (file, offset) = self.first(stream)?;
+        let joined = self.held[stream.index()].as_deref();
+        let line = self.line(stream);
+        let records = |first: Option<&First>| first.map_or(0, |first| first.pieces);
+        Some(Open {
+            place: file.base + offset,
+            records: records(joined.map(Joined::first)) + records(line.first.as_ref()),
+            bytes: joined.map_or(0, Joined::bytes) + line.text.len(),
+            is_line: line.first.is_some(),
+        })
+    }
+
+    /// Gives what begins in one generation of a file the ids of another one.
+    pub fn renew(&mut self, old: IdPrefix, new: IdPrefix) {
+        let lines = [&mut self.stdout, &mut self.stderr].into_iter();
+        let lines = lines.filter_map(|line| line.first.as_mut());
+        let events = self.held.iter_mut().flatten().map(|joined| joined.first_mut());
+        for first in lines.chain(events) {
+            if first.file.prefix == old {
+                first.file.prefix = new;
+            }
+        }
+    }
+
+    /// The line of text is at its end.
+    pub(super) fn end_text(&mut self) {
+        self.overlong = false;
+        self.stdout = Line::default();
     }
 
     pub(super) fn line(&self, stream: Stream) -> &Line {

@@ -1,13 +1,18 @@
 //! One source's decoder: lines out of chunks, records out of lines, events out of records.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use memchr::{memchr, memmem, memrchr};
 
-use super::carry::{First, Line};
+use super::carry::{First, Line, Open};
+use super::join::Joiner;
+use super::joined::{Joining, after, flush};
 use super::record::{self, Memory, Record};
 use super::slow::Scratch;
-use super::{Carry, Event, FileContext, Flow, Format, Sink, text};
+use super::{Carry, Event, FileContext, Flow, Format, JoinError, Sink, text};
 use crate::core::limits::LINE_BYTES_MAX;
-use crate::core::{DamageReason, Stream};
+use crate::core::{DamageReason, JoinRules, Stream};
 
 /// UTF-8 is checked for this much at a time: long enough to be fast, and short enough to be still
 /// in the cache when the lines are taken apart, and to be little lost when the sink stops.
@@ -24,6 +29,9 @@ const RECORD_HEAD: &[u8] = br#"{"log":"#;
 pub struct Decoder {
     format: Format,
     event_bytes_max: usize,
+    rules: Option<Box<JoinRules>>,
+    /// The rules, if they can be used.
+    joiner: Option<Arc<Joiner>>,
     pub(super) carry: Carry,
     memory: Memory,
 }
@@ -35,6 +43,26 @@ pub struct Pushed {
     pub consumed: usize,
     /// The sink's last word.
     pub flow: Flow,
+}
+
+/// What is to be decoded.
+#[derive(Clone, Copy)]
+struct Push<'a> {
+    file: FileContext,
+    offset: u64,
+    chunk: &'a [u8],
+    end: End,
+}
+
+/// What is to be made of the bytes behind the chunk's last newline.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// They are left for the next chunk.
+    Open,
+    /// Text that is cut here.
+    Cut,
+    /// The last line of a finished file.
+    Final,
 }
 
 /// What became of one line, or of a part of it.
@@ -69,11 +97,30 @@ pub(super) struct Span {
 impl Decoder {
     /// `event_bytes_max` bounds the escaped text of a joined event.
     pub fn new(format: Format, event_bytes_max: usize) -> Self {
-        Self { format, event_bytes_max, carry: Carry::default(), memory: Memory::default() }
+        Self {
+            format,
+            event_bytes_max,
+            rules: None,
+            joiner: None,
+            carry: Carry::default(),
+            memory: Memory::default(),
+        }
     }
 
     pub fn set_event_bytes_max(&mut self, event_bytes_max: usize) {
         self.event_bytes_max = event_bytes_max;
+    }
+
+    /// From here on lines are joined by these rules. With rules that cannot be used each line is an
+    /// event; that is said once, and not when they are set again.
+    pub fn set_join(&mut self, rules: Option<&JoinRules>) -> Result<(), JoinError> {
+        if self.rules.as_deref() == rules {
+            return Ok(());
+        }
+        self.rules = rules.cloned().map(Box::new);
+        self.joiner = None;
+        self.joiner = rules.map(Joiner::shared).transpose()?;
+        Ok(())
     }
 
     /// Decodes the whole lines of `chunk`, which begins at `offset` of the file.
@@ -87,6 +134,41 @@ impl Decoder {
         chunk: &[u8],
         sink: &mut impl Sink,
     ) -> Pushed {
+        self.joining(sink, Push { file, offset, chunk, end: End::Open })
+    }
+
+    /// Lets events be made of the lines, where there is anything to join.
+    fn joining(&mut self, sink: &mut impl Sink, push: Push<'_>) -> Pushed {
+        if self.joiner.is_none() && self.carry.held.iter().all(Option::is_none) {
+            return self.push_lines(push, sink);
+        }
+        let joiner = self.joiner.clone();
+        let mut held = std::mem::take(&mut self.carry.held);
+        let mut sink = Joining::new(joiner.as_deref(), self.event_bytes_max, &mut held, sink);
+        let pushed = self.push_lines(push, &mut sink);
+        self.carry.held = held;
+        pushed
+    }
+
+    fn push_lines(&mut self, push: Push<'_>, sink: &mut impl Sink) -> Pushed {
+        let Push { file, offset, chunk, end } = push;
+        let mut pushed = self.push_whole(push, sink);
+        let mut rest = Chunk { file, offset, bytes: chunk, judged: 0, good: false };
+        // A torn line can hold two events, so once may not be enough.
+        while end != End::Open && pushed.flow == Flow::Go && pushed.consumed < chunk.len() {
+            let len = chunk.len() - pushed.consumed;
+            let span = Span { at: pushed.consumed, len, raw_len: len };
+            let step = match end {
+                End::Cut => text::cut(&mut self.carry, &mut rest, span, sink),
+                _ => self.line(&mut rest, span, sink),
+            };
+            pushed = Pushed { consumed: pushed.consumed + step.taken, flow: step.flow };
+        }
+        pushed
+    }
+
+    fn push_whole(&mut self, push: Push<'_>, sink: &mut impl Sink) -> Pushed {
+        let Push { file, offset, chunk, .. } = push;
         let mut chunk = Chunk { file, offset, bytes: chunk, judged: 0, good: false };
         let line_bytes_max = self.line_bytes_max();
         let mut at = 0;
@@ -108,14 +190,19 @@ impl Decoder {
         Pushed { consumed: at, flow }
     }
 
-    /// Ends the stream's carried pieces here: they go out as a partial event, and what still comes
-    /// of their line will be partial too.
+    /// Ends here what is open of the stream. Joined lines are a whole event. The pieces of a line
+    /// go out as a partial one, and what still comes of their line will be partial too.
     pub fn cut(&mut self, stream: Stream, sink: &mut impl Sink) -> Flow {
-        emit_carried(self.carry.line_mut(stream), stream, sink)
+        let flow = flush(&mut self.carry.held[stream.index()], sink);
+        if flow == Flow::Refuse {
+            return flow;
+        }
+        after(flow, emit_carried(self.carry.line_mut(stream), stream, sink))
     }
 
     /// Like [`Self::push`] for text that the journal cuts at the chunk's end: what follows the last
     /// newline goes out as a partial event, and what still comes of its line will be partial too.
+    /// Joined lines before the chunk's end are for [`Self::cut`].
     pub fn push_and_cut(
         &mut self,
         file: FileContext,
@@ -124,22 +211,14 @@ impl Decoder {
         sink: &mut impl Sink,
     ) -> Pushed {
         debug_assert_eq!(self.format, Format::Text);
-        let mut pushed = self.push(file, offset, chunk, sink);
-        if pushed.flow == Flow::Go && pushed.consumed < chunk.len() {
-            let len = chunk.len() - pushed.consumed;
-            let span = Span { at: pushed.consumed, len, raw_len: len };
-            let mut chunk = Chunk { file, offset, bytes: chunk, judged: 0, good: false };
-            let step = text::cut(&mut self.carry, &mut chunk, span, sink);
-            pushed = Pushed { consumed: pushed.consumed + step.taken, flow: step.flow };
-        }
-        pushed
+        self.joining(sink, Push { file, offset, chunk, end: End::Cut })
     }
 
     /// The next bytes are another file's. A line of text does not go on there, while a record's
     /// pieces do.
     pub fn next_file(&mut self) {
         if self.format == Format::Text {
-            self.carry = Carry::default();
+            self.carry.end_text();
         }
     }
 
@@ -152,15 +231,7 @@ impl Decoder {
         rest: &[u8],
         sink: &mut impl Sink,
     ) -> Pushed {
-        let mut pushed = self.push(file, offset, rest, sink);
-        let mut chunk = Chunk { file, offset, bytes: rest, judged: 0, good: false };
-        // A torn line can hold two events, so once may not be enough.
-        while pushed.flow == Flow::Go && pushed.consumed < rest.len() {
-            let len = rest.len() - pushed.consumed;
-            let step = self.line(&mut chunk, Span { at: pushed.consumed, len, raw_len: len }, sink);
-            pushed = Pushed { consumed: pushed.consumed + step.taken, flow: step.flow };
-        }
-        pushed
+        self.joining(sink, Push { file, offset, chunk: rest, end: End::Final })
     }
 
     /// What is carried, if anything.
@@ -176,8 +247,19 @@ impl Decoder {
         self.carry.bytes()
     }
 
+    /// Whether a cut would make an event.
     pub fn has_carry(&self, stream: Stream) -> bool {
-        self.carry.line(stream).first.is_some()
+        self.carry.line(stream).first.is_some() || self.carry.held[stream.index()].is_some()
+    }
+
+    /// What a cut would make an event of.
+    pub fn open(&self, stream: Stream) -> Option<Open> {
+        self.carry.open(stream)
+    }
+
+    /// After this time an event that nothing was added to is whole.
+    pub fn join_timeout(&self) -> Option<Duration> {
+        self.joiner.as_ref().map(|joiner| joiner.timeout())
     }
 
     /// Whether what comes next is the rest of a line of text that has gone out in part.

@@ -104,7 +104,28 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn every_escape_comes_back() {
+        let check = |text: &str, expect: &str| {
+            let mut out = Vec::new();
+            unescape_into(&mut out, &[text.as_bytes()]);
+            assert_eq!(out, expect.as_bytes(), "{text}");
+        };
+        check(r#"\"\\\/\n\r\t\b\f"#, "\"\\/\n\r\t\x08\x0c");
+        check(r"a\u00e9b\uD83D\uDE00c", "a\u{e9}b\u{1f600}c");
+        check(r"\ud83d \ude00\ud83d\u0041", "\u{fffd} \u{fffd}\u{fffd}A");
+        check(r"C:\\new", r"C:\new");
+    }
+
     proptest! {
+        #[test]
+        fn unescaping_undoes_escaping(text in any::<String>()) {
+            let (mut json, mut out) = (Vec::new(), Vec::new());
+            escape_into(&mut json, &text);
+            unescape_into(&mut out, &[&json]);
+            prop_assert_eq!(out, text.as_bytes());
+        }
+
         #[test]
         fn comes_back_through_a_parser(text in any::<String>(), pad in 0..64_usize) {
             let text = "x".repeat(pad) + &text;

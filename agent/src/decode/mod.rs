@@ -1,11 +1,11 @@
 //! takes: chunks of a file's bytes, with their offset
 //! gives: events (one or more records joined) to a sink
-//! owns:  the record format, the joining of pieces, the fields of a text by its format
+//! owns:  the record format, the joining of pieces and of lines, the fields of a text by its format
 //! never: allocates per line on the plain path, looks at a clock, fails on any input
 //!
 //! Invariants:
-//! * The events are a function of the bytes, of where the carry stands, and of the cuts that the
-//!   caller asks for; nothing else.
+//! * The events are a function of the bytes, of where the carry stands, and of the rules and cuts
+//!   that the caller gives; nothing else.
 //! * Only whole lines are consumed, but before a cut; the caller offers the rest again with more
 //!   behind it.
 //! * The text of an event is always the valid inside of a JSON string.
@@ -16,6 +16,8 @@ mod escape;
 mod fields;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod join;
+mod joined;
 mod record;
 mod slow;
 #[cfg(test)]
@@ -25,10 +27,11 @@ mod time;
 
 use serde::{Deserialize, Serialize};
 
-pub use carry::Carry;
+pub use carry::{Carry, Open};
 pub use decoder::{Decoder, Pushed};
 pub use escape::escape_into;
 pub use fields::{Clock, Extractor, FieldError, Fields, Member, flat_name};
+pub use join::{JoinError, Joiner};
 pub use text::unfinished_len;
 
 use crate::core::{DamageReason, IdPrefix, Stream};
@@ -62,7 +65,7 @@ pub struct Event<'a> {
     pub text: &'a [&'a [u8]],
     /// The record's `attrs`, a valid JSON object, braces included.
     pub attrs: Option<&'a [u8]>,
-    /// The line goes on in another event, or came from one: it was cut.
+    /// The line, or what is joined, goes on in another event, or came from one: it was cut.
     pub partial: bool,
     pub damage: Option<DamageReason>,
 }

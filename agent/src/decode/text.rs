@@ -33,7 +33,7 @@ pub(super) fn line(
         emit(chunk, span, text, is_end, oversized, sink)
     };
     if is_end && flow != Flow::Refuse {
-        *carry = Carry::default();
+        carry.end_text();
     }
     step(span, flow)
 }

@@ -103,7 +103,7 @@ fn register_worker(own: &mut Registry, counters: &WorkerCounters) {
     gauge("sources", "Sources that are followed", sources);
     gauge("open_files", "Log files that are held open", open_files);
     gauge("batches_in_flight", "Batches sealed and without a receipt", batches_in_flight);
-    gauge("carry_bytes", "Bytes of unfinished lines that are held", carry_bytes);
+    gauge("carry_bytes", "Bytes of unfinished lines and events that are held", carry_bytes);
 }
 
 fn register_ship(own: &mut Registry, counters: &ship::Counters) {

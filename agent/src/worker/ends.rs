@@ -44,11 +44,18 @@ impl<F: Files> Worker<F> {
             if !rest.is_empty() && file.born.is_some() {
                 self.finish_torn(token, rest);
             }
+            if is_text && self.sources.get(&token).is_some_and(|source| source.stalled.is_none()) {
+                // Nothing is added to it in the next file.
+                self.cut(token);
+            }
             if self.sources.get(&token).is_some_and(|source| source.stalled.is_none()) {
                 self.next_file(token);
             }
         } else if is_final(source, index) {
             // It became so while the read was under way; what came in between is still unread.
+            self.make_ready(token);
+        } else if is_last && !source.read_was_ended && has_ended(source) {
+            // The same of the container's end.
             self.make_ready(token);
         } else if is_text && file.born.is_some() && !rest.is_empty() {
             self.unfinished(token, index, rest);
@@ -188,8 +195,7 @@ impl<F: Files> Worker<F> {
     /// Every file is read and the container has ended.
     pub(super) fn at_end_of_source(&mut self, token: SourceToken, outputs: &mut Vec<Output>) {
         let Some(source) = self.sources.get_mut(&token) else { return };
-        let looked = source.scanned_after_end && !source.scan_running;
-        if !looked || !(source.ended || source.removed) {
+        if !has_ended(source) {
             return;
         }
         if source.files.is_empty() && source.removed && source.next_base == 0 && !source.complete {
@@ -254,5 +260,14 @@ pub(super) fn is_final<Handle>(source: &Source<Handle>, index: usize) -> bool {
     // Who writes text may go on with a file that was renamed until the next one is there.
     let is_closed = source.files[index].closed
         && (source.format == Format::Docker || index + 1 < source.files.len());
-    is_closed || source.removed && source.scanned_after_end && !source.scan_running
+    is_closed || source.removed && has_looked(source)
+}
+
+/// Whether the container has ended, and its directory has been looked at since.
+pub(super) fn has_ended<Handle>(source: &Source<Handle>) -> bool {
+    (source.ended || source.removed) && has_looked(source)
+}
+
+fn has_looked<Handle>(source: &Source<Handle>) -> bool {
+    source.scanned_after_end && !source.scan_running
 }

@@ -336,8 +336,5 @@ fn begin<Handle>(source: &mut Source<Handle>) {
     source.size_seen = source.offset;
     let (offset, carry) = (first.start, source.frontier.carry.clone());
     source.frontier = Place { file: first.sequence, offset, carry };
-    if let Some(born) = &first.born {
-        let max = born.target.rules().event_bytes_max as usize;
-        source.decoder.set_event_bytes_max(max);
-    }
+    source.heed_journal();
 }

@@ -17,6 +17,7 @@ mod family;
 mod file;
 mod follow;
 mod late;
+mod open;
 mod receipt;
 mod sink;
 mod source;

@@ -78,6 +78,7 @@ impl<F: Files> Worker<F> {
         self.blocked.abandoned_by(token);
         let key = source.key.clone();
         let offset = source.offset;
+        let old = source.reading_prefix();
         if let Some(index) = source.reading_index()
             && let Some(born) = source.files[index].born.as_mut()
         {
@@ -90,6 +91,7 @@ impl<F: Files> Worker<F> {
             );
         }
         source.heed_journal();
+        source.renew_carry(old);
         self.needs_commit(token);
         self.after_rewind(token);
     }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::file::{FileState, prefix_at};
 use super::follow::LOOKS_MAX;
 use super::late::Late;
+use super::open::Waiting;
 use super::{Follow, Loss, Takeover};
 use crate::checkpoint::{Entry, FileRecord, Ledger, Lineage, SourceRecord};
 use crate::core::limits::CHUNK_BYTES;
-use crate::core::{Epoch, LossReason, Origin, SourceKey, SourceToken};
+use crate::core::{Epoch, IdPrefix, LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::{Carry, Decoder, Format};
 use crate::encode::{self, Shape, Tail, Target};
 use crate::read::{Begin, Directory, FileId, FirstLine, KnownFile, Seen};
@@ -129,8 +130,10 @@ pub(super) struct Source<Handle> {
     /// It tries whether an index takes documents again, and waits for the answer.
     pub probing: bool,
     pub dirty: bool,
-    /// When the last bytes came while a line was unfinished.
-    pub carry_since: Option<u64>,
+    /// Lines and events that wait for more, by stream.
+    pub open: [Option<Waiting>; 2],
+    /// When a timer looks at them.
+    pub open_timer: Option<u64>,
     pub carry_bytes: usize,
     /// What was last seen of a text file that has been read to its end.
     pub quiet: Quiet,
@@ -246,7 +249,8 @@ impl<Handle> Source<Handle> {
             stalled: None,
             probing: false,
             dirty: !known,
-            carry_since: None,
+            open: [None; 2],
+            open_timer: None,
             carry_bytes: 0,
             quiet: Quiet::default(),
             retry_mono_ns: None,
@@ -385,7 +389,29 @@ impl<Handle> Source<Handle> {
             born.tail = Tail::new(self.shape, &self.origin, &self.path, &rules.target).into();
             born.target = Arc::new(target);
         }
-        self.decoder.set_event_bytes_max(born.target.rules().event_bytes_max as usize);
+        let rules = born.target.rules();
+        self.decoder.set_event_bytes_max(rules.event_bytes_max as usize);
+        if let Err(error) = self.decoder.set_join(rules.join.as_ref()) {
+            // They could be used when they were declared. A line each is better than standing still.
+            tracing::error!(source = %self.key, %error, "lines are not joined");
+        }
+    }
+
+    /// Of the documents that begin at the place of reading.
+    pub(super) fn reading_prefix(&self) -> Option<IdPrefix> {
+        let born = self.files[self.reading_index()?].born.as_ref()?;
+        Some(born.prefix)
+    }
+
+    /// What is carried at the frontier begins before a new generation, but no document of it was
+    /// believed: it gets new ids, too.
+    pub(super) fn renew_carry(&mut self, old: Option<IdPrefix>) {
+        if let (Some(old), Some(new)) = (old, self.reading_prefix())
+            && let Some(carry) = &mut self.frontier.carry
+        {
+            carry.renew(old, new);
+            self.decoder.restore(Some(carry.clone()));
+        }
     }
 
     /// What the store is to keep.

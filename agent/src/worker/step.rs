@@ -9,7 +9,7 @@ use super::counters::WorkerCounters;
 use super::source::Source;
 use super::{Follow, Input, Output};
 use crate::checkpoint::SourceRecord;
-use crate::core::limits::{BATCHES_IN_FLIGHT_MAX, CARRY_BYTES_MAX};
+use crate::core::limits::BATCHES_IN_FLIGHT_MAX;
 use crate::core::{BatchId, Epoch, Now, SourceKey, SourceToken, Stream};
 use crate::encode::{Batch, Codec, Encoder, EncoderSettings, Shape};
 use crate::read::{Completion, Files, PageBuffer};
@@ -41,7 +41,9 @@ pub struct Worker<F: Files> {
     /// Sources that may have bytes, each once.
     pub(super) ready: VecDeque<SourceToken>,
     pub(super) retries: BTreeSet<(u64, SourceToken)>,
+    /// Sources with something open, and when a timer looks at it.
     pub(super) carrying: BTreeSet<SourceToken>,
+    pub(super) open_timers: BTreeSet<(u64, SourceToken)>,
     pub(super) carry_bytes: usize,
     pub(super) buffer: PageBuffer,
 
@@ -97,6 +99,7 @@ impl<F: Files> Worker<F> {
             ready: VecDeque::new(),
             retries: BTreeSet::new(),
             carrying: BTreeSet::new(),
+            open_timers: BTreeSet::new(),
             carry_bytes: 0,
             buffer: PageBuffer::new(),
             encoder: Encoder::new(EncoderSettings { shape, codec, batch_bytes }),
@@ -312,40 +315,7 @@ impl<F: Files> Worker<F> {
             self.make_ready(token);
         }
         self.probe_blocked();
-        let timeout = self.settings.partial_timeout;
-        let late: Vec<SourceToken> = self
-            .carrying
-            .iter()
-            .filter(|token| {
-                let source = &self.sources[*token];
-                source.is_waiting()
-                    && source.carry_since.is_some_and(|since| self.now.since(since) >= timeout)
-            })
-            .copied()
-            .collect();
-        for token in late {
-            if !self.draining {
-                self.cut(token);
-            }
-        }
-    }
-
-    /// Over the budget the largest unfinished line goes out as it is.
-    fn limit_carry(&mut self) {
-        while self.carry_bytes > CARRY_BYTES_MAX {
-            let largest = self
-                .carrying
-                .iter()
-                .filter(|token| self.sources[*token].stalled.is_none())
-                .max_by_key(|token| self.sources[*token].carry_bytes)
-                .copied();
-            let Some(token) = largest else { break };
-            let before = self.carry_bytes;
-            self.cut(token);
-            if self.carry_bytes == before {
-                break;
-            }
-        }
+        self.end_late();
     }
 
     /// Brings the gauges up to date, now and then: they are sums over all workers, so each adds
@@ -409,8 +379,8 @@ impl<F: Files> Worker<F> {
     /// Forgets a removed source, or notes that an ended one is delivered whole.
     pub(super) fn settle_if_drained(&mut self, token: SourceToken) {
         let Some(source) = self.sources.get_mut(&token) else { return };
-        let unfinished = Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream));
-        if !source.is_drained() || unfinished {
+        let is_open = Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream));
+        if !source.is_drained() || is_open {
             return;
         }
         // A log without a file has nothing that could be gone on with.
@@ -424,6 +394,9 @@ impl<F: Files> Worker<F> {
             let bytes = record.as_ref().map(encoded);
             self.departed.push((source.key.clone(), bytes));
             self.carry_bytes -= source.carry_bytes;
+            if let Some(timer) = source.open_timer {
+                self.open_timers.remove(&(timer, token));
+            }
             self.leave_family(token);
             self.sources.remove(&token);
             self.dirty.remove(&token);
@@ -447,13 +420,7 @@ impl<F: Files> Worker<F> {
             self.committing.is_none() && !(self.dirty.is_empty() && self.departed.is_empty());
         let commit = idle.then(|| after(self.committed_mono_ns, self.settings.commit_interval));
         let retry = self.retries.first().map(|(at, _)| *at);
-        let carry = self
-            .carrying
-            .iter()
-            .filter(|token| self.sources[*token].is_waiting())
-            .filter_map(|token| self.sources[token].carry_since)
-            .map(|since| after(since, self.settings.partial_timeout))
-            .min();
-        [flush, commit, retry, carry, self.blocked.next_due()].into_iter().flatten().min()
+        let open = self.open_timers.first().filter(|_| !self.draining).map(|(at, _)| *at);
+        [flush, commit, retry, open, self.blocked.next_due()].into_iter().flatten().min()
     }
 }

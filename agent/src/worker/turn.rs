@@ -10,11 +10,10 @@ use super::sink::{OpenSlice, TurnSink};
 use super::source::{Source, fingerprint};
 use super::step::Worker;
 use super::{Output, source::Place};
-use crate::checkpoint::Entry;
 use crate::core::limits::{
     CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_AHEAD_TURNS, RESERVE_BYTES_MAX,
 };
-use crate::core::{LossReason, SourceToken, Stream};
+use crate::core::{LossReason, SourceToken};
 use crate::decode::{Flow, Format};
 use crate::encode::{Seen, Slice, Tail};
 use crate::read::{Files, FirstLine, PageBuffer, ReadDone, ReadStart};
@@ -54,9 +53,8 @@ impl<F: Files> Worker<F> {
             self.next_file(token);
             return;
         }
-        let looked = source.scanned_after_end && !source.scan_running;
         source.read_was_final = ends::is_final(source, index);
-        source.read_was_ended = source.ended && looked;
+        source.read_was_ended = ends::has_ended(source);
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() != source.want {
             buffer = PageBuffer::with_len(source.want);
@@ -185,10 +183,10 @@ impl<F: Files> Worker<F> {
             target: source.target.clone(),
             record,
         };
-        source.decoder.set_event_bytes_max(rules.event_bytes_max as usize);
         let file = &mut source.files[index];
         file.first_line = first_line;
         file.born = Some(born);
+        source.heed_journal();
         self.needs_commit(token);
         true
     }
@@ -204,6 +202,10 @@ impl<F: Files> Worker<F> {
         self.reserve(token, index, chunk.len());
         self.apply_cuts(token, index);
         let Some(source) = self.sources.get_mut(&token) else { return Taken::Refused };
+        if source.stalled.is_some() {
+            // What is cut here has to go out first.
+            return Taken::Refused;
+        }
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
         let before =
             Place { file: source.reading, offset: source.offset, carry: source.decoder.carry() };
@@ -271,8 +273,9 @@ impl<F: Files> Worker<F> {
             self.batch_sources.insert(token);
         }
         self.seal_if_full(outputs);
+        let is_stalled = self.sources.get(&token).is_none_or(|source| source.stalled.is_some());
         match pushed.flow {
-            Flow::Refuse => Taken::Refused,
+            _ if is_stalled => Taken::Refused,
             flow => Taken::Some {
                 consumed,
                 more: flow == Flow::Stop || consumed < chunk.len() && piece.len() < chunk.len(),
@@ -293,89 +296,11 @@ impl<F: Files> Worker<F> {
         let carry = source.decoder.carry_bytes();
         self.carry_bytes = self.carry_bytes + carry - source.carry_bytes;
         source.carry_bytes = carry;
-        let has_carry = Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream));
-        if !has_carry {
-            source.carry_since = None;
-            self.carrying.remove(&token);
-        } else if moved || source.carry_since.is_none() {
-            source.carry_since = Some(self.now.mono_ns);
+        if source.look_at_open(self.now.mono_ns) {
             self.carrying.insert(token);
-        }
-    }
-
-    /// Unfinished lines that the journal ends exactly here.
-    fn apply_cuts(&mut self, token: SourceToken, index: usize) {
-        let Some(source) = self.sources.get_mut(&token) else { return };
-        let Some(born) = &source.files[index].born else { return };
-        let cuts: Vec<Stream> = born.record.journal.cuts(source.offset).collect();
-        if cuts.iter().any(|stream| source.decoder.has_carry(*stream)) {
-            self.flush_carry(token, &cuts);
-        }
-    }
-
-    /// Sends the carried pieces of these streams as events. The cut must be in the journal.
-    fn flush_carry(&mut self, token: SourceToken, streams: &[Stream]) {
-        let Some(source) = self.sources.get_mut(&token) else { return };
-        let Some(index) = source.reading_index() else { return };
-        let Some(slice) = open_slice(source, index, &self.files) else { return };
-        slice.begin(&mut self.encoder);
-        let Some(born) = &source.files[index].born else { return };
-        let now = Seen::of_wall(self.now.wall_ns).not_before(source.last_seen);
-        // The pieces lie before the cut; an entry of the cut's own offset is what follows it.
-        let offset = source.offset.saturating_sub(1);
-        let seen = born.record.journal.seen(offset).unwrap_or(now);
-        let before = source.decoder.carry();
-        let mut sink = TurnSink {
-            encoder: &mut self.encoder,
-            blocked: &self.blocked,
-            counters: &self.counters,
-            source: token,
-            slice,
-            mono_ns: self.now.mono_ns,
-            seen,
-            undated: false,
-            events: 0,
-            refused: None,
-        };
-        let mut refused = false;
-        for stream in streams {
-            refused |= source.decoder.cut(*stream, &mut sink) == Flow::Refuse;
-        }
-        let (events, undated, index_refused) = (sink.events, sink.undated, sink.refused);
-        if refused {
-            source.decoder.restore(before);
-            source.stalled = index_refused;
-        }
-        source.in_batch |= events > 0;
-        let born = source.files[index].born.as_mut().filter(|_| undated);
-        if born.is_some_and(|born| born.note_seen(offset, seen)) {
-            source.last_seen = seen;
-            self.needs_commit(token);
-        }
-        self.counters.events.inc_by(events);
-        if events > 0 {
-            self.batch_sources.insert(token);
-        }
-        self.after_taking(token, false);
-    }
-
-    /// Ends the unfinished lines of a source here, by the journal.
-    pub(super) fn cut(&mut self, token: SourceToken) {
-        let Some(source) = self.sources.get_mut(&token) else { return };
-        let Some(index) = source.reading_index() else { return };
-        let offset = source.offset;
-        let Some(born) = source.files[index].born.as_mut() else { return };
-        let streams: Vec<Stream> =
-            Stream::ALL.into_iter().filter(|stream| source.decoder.has_carry(*stream)).collect();
-        for stream in &streams {
-            if !born.record.journal.cuts(offset).any(|other| other == *stream) {
-                born.record.journal.add(offset, Entry::Cut(*stream));
-                self.counters.cuts.inc();
-            }
-        }
-        if !streams.is_empty() {
-            self.needs_commit(token);
-            self.flush_carry(token, &streams);
+            self.arm_open_timer(token, 0);
+        } else {
+            self.carrying.remove(&token);
         }
     }
 
@@ -385,7 +310,8 @@ impl<F: Files> Worker<F> {
         let end = source.offset + bytes as u64;
         let size = source.size_seen;
         let Some(born) = &mut source.files[index].born else { return };
-        if end > born.record.reserved {
+        // Rules that are read at a restart hold from there, and a cut at the end would be of both.
+        if end >= born.record.reserved {
             let known = size.max(end).min(end + RESERVE_BYTES_MAX);
             // A full chunk tells nothing of how fast the log is written.
             let turns = if bytes < CHUNK_BYTES { RESERVE_AHEAD_TURNS } else { 1 };

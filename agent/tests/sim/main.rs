@@ -6,6 +6,7 @@
 #![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
 
 mod disk;
+mod joined;
 mod rng;
 mod server;
 mod world;

@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use sluice::checkpoint::{Commit, SourceRecord};
-use sluice::core::{Now, Origin, SourceKey, SourceToken};
+use sluice::core::{JoinSide, Now, Origin, SourceKey, SourceToken};
 use sluice::decode::Format;
 use sluice::encode::{Codec, Rules, Shape, Target, Zone, document, inflate};
 use sluice::read::Begin;
@@ -20,7 +19,7 @@ use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettin
 use crate::disk::{Disk, SimFiles};
 use crate::rng::Rng;
 use crate::server::{Answer, Server};
-use crate::writer::{Container, LATE, Options};
+use crate::writer::{Container, Joins, LATE, NEVER_MS, Options};
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
@@ -137,6 +136,15 @@ impl World {
                 raw: !wipes,
                 prompts: !wipes && world.rng.one_in(2),
                 text: !wipes && world.rng.one_in(3),
+                joins: world.rng.one_in(2).then(|| Joins {
+                    side: [JoinSide::Before, JoinSide::Behind][world.rng.below(2) as usize],
+                    lines_max: [1, 2, 3, 500][world.rng.below(4) as usize],
+                    timeout_ms: match world.rng.below(3) {
+                        0 if !wipes => 1_000,
+                        1 if !wipes => 5_000,
+                        _ => NEVER_MS,
+                    },
+                }),
             };
             let lines = world.rng.between(1, 150);
             let mut disk = world.disk.borrow_mut();
@@ -432,12 +440,15 @@ impl World {
         let worker = Worker::new(settings, WorkerCounters::default(), files);
         let shipper = Shipper::new(ShipSettings::default(), self.rng.next());
         let mut inputs = Vec::new();
-        let target = Arc::new(Target::new(self.rules()).expect("a legal zone"));
+        let rules = self.rules();
         for (number, container) in self.containers.iter().enumerate() {
             if self.removed.contains(&number) {
                 continue;
             }
             let key = container.key();
+            let is_off = self.scenario.changes_rules && self.rng.one_in(4);
+            let join = container.joins().filter(|_| !is_off).map(|joins| joins.rules());
+            let target = Target::new(Rules { join, ..rules.clone() }).expect("a legal zone");
             let record = self
                 .store
                 .get(&key)
@@ -456,7 +467,7 @@ impl World {
                     node: "node".to_owned(),
                     ..Origin::default()
                 },
-                target: target.clone(),
+                target: target.into(),
                 opened: Vec::new(),
                 record,
                 begin: Begin::default(),
@@ -598,7 +609,7 @@ impl World {
             let streams =
                 if is_text { &[Value::Null][..] } else { &["stdout".into(), "stderr".into()] };
             for (stream, name) in streams.iter().enumerate() {
-                let mut documents: Vec<(&str, &str)> = self
+                let mut documents: Vec<(&str, &str, bool)> = self
                     .server
                     .documents
                     .iter()
@@ -612,19 +623,25 @@ impl World {
                     })
                     .map(|document| {
                         let order = document["log"]["order"].as_str().expect("an order");
-                        (order, document["message"].as_str().expect("a message"))
+                        let message = document["message"].as_str().expect("a message");
+                        (order, message, document["event"]["partial"] == true)
                     })
                     .collect();
                 documents.sort_unstable();
                 if std::env::var_os("SLUICE_SIM_SEED").is_some() {
-                    for (order, message) in &documents {
-                        println!("{} {name} {order} {message:?}", &container.id[60..]);
+                    for (order, message, is_part) in &documents {
+                        println!("{} {name} {order} {is_part} {message:?}", &container.id[60..]);
                     }
                 }
-                let received: String = documents.iter().map(|(_, message)| *message).collect();
+                let received: String =
+                    documents.iter().flat_map(|(_, message, _)| message.split('\n')).collect();
                 let written = &container.written[stream];
                 if received != *written {
                     return Err(difference(&container.id, &name.to_string(), written, &received));
+                }
+                if let Some(joins) = container.joins().filter(|_| !self.scenario.changes_rules) {
+                    check_joined(joins, &documents, container.is_steady())
+                        .map_err(|wrong| format!("{} {name}: {wrong}", &container.id[60..]))?;
                 }
             }
         }
@@ -634,6 +651,33 @@ impl World {
 
 fn is_late(document: &Value) -> bool {
     document["message"].as_str().is_some_and(|message| message.starts_with(LATE))
+}
+
+/// Lines of one event belong together; and where nothing but the end of the log and the limits may
+/// part them, all that belong together are one event, or its parts say so. The parts of a line stand
+/// alone.
+fn check_joined(
+    joins: Joins,
+    documents: &[(&str, &str, bool)],
+    is_steady: bool,
+) -> Result<(), String> {
+    for (_, message, _) in documents {
+        let lines: Vec<&str> = message.split('\n').collect();
+        if lines.len() > joins.lines_max as usize {
+            return Err(format!("too many lines in {message:?}"));
+        }
+        if lines.windows(2).any(|lines| !joins.belong(lines[0], lines[1])) {
+            return Err(format!("joined what does not belong together: {message:?}"));
+        }
+    }
+    for pair in documents.windows(2).filter(|_| is_steady) {
+        let [(_, one, is_part), (_, next, goes_on)] = pair else { continue };
+        let last = one.rsplit('\n').next().unwrap_or_default();
+        if !*is_part && !*goes_on && joins.belong(last, next) {
+            return Err(format!("one event is two: {one:?} and {next:?}"));
+        }
+    }
+    Ok(())
 }
 
 fn difference(id: &str, stream: &str, written: &str, received: &str) -> String {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use sluice::core::SourceKey;
+use sluice::core::{JoinRules, JoinSide, SourceKey};
 use sluice::decode::Format;
 
 use crate::disk::Disk;
@@ -44,7 +44,43 @@ pub(crate) struct Options {
     pub prompts: bool,
     /// It writes a file of its own, and what the other options say of records has no meaning.
     pub text: bool,
+    /// Some lines belong to others.
+    pub joins: Option<Joins>,
 }
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joins {
+    pub side: JoinSide,
+    pub lines_max: u32,
+    pub timeout_ms: u32,
+}
+
+impl Joins {
+    pub(crate) fn rules(&self) -> JoinRules {
+        let pattern = match self.side {
+            JoinSide::Before => "^  ",
+            JoinSide::Behind => r"\+$",
+        };
+        JoinRules {
+            pattern: pattern.to_owned(),
+            side: self.side,
+            lines_max: self.lines_max,
+            timeout_ms: self.timeout_ms,
+            ..JoinRules::default()
+        }
+    }
+
+    /// Whether two lines in a row are of one event.
+    pub(crate) fn belong(&self, line: &str, next: &str) -> bool {
+        match self.side {
+            JoinSide::Before => next.starts_with("  "),
+            JoinSide::Behind => line.ends_with('+'),
+        }
+    }
+}
+
+/// No run lasts so long.
+pub(crate) const NEVER_MS: u32 = u32::MAX;
 
 /// Less than a worker waits before it leaves a rotated file.
 const REOPENS_NS_MAX: i64 = 3_000_000_000;
@@ -91,6 +127,16 @@ impl Container {
             Format::Docker => SourceKey::docker(&self.id),
             Format::Text => SourceKey::docker_file(&self.id, "/app.log"),
         }
+    }
+
+    pub(crate) fn joins(&self) -> Option<Joins> {
+        self.options.joins
+    }
+
+    /// All lines have an end, and no timer ends an event of theirs.
+    pub(crate) fn is_steady(&self) -> bool {
+        let is_patient = self.options.joins.is_none_or(|joins| joins.timeout_ms == NEVER_MS);
+        !self.options.prompts && !self.options.text && is_patient
     }
 
     pub(crate) fn format(&self) -> Format {
@@ -202,6 +248,13 @@ impl Container {
         for _ in 0..parts {
             text += ["plain text", "\"quoted\" ", "back\\slash", "<&>", "ünïcode 漢", "\t\r"]
                 [rng.below(6) as usize];
+        }
+        match self.options.joins {
+            Some(joins) if rng.one_in(2) => match joins.side {
+                JoinSide::Before => text.insert_str(0, "  "),
+                JoinSide::Behind => text.push('+'),
+            },
+            _ => {}
         }
         text
     }

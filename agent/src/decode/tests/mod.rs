@@ -1,6 +1,7 @@
 //! The room as a whole, against a naive reader of the same files.
 
 mod files;
+mod join;
 mod lines;
 mod oracle;
 mod text;
