@@ -27,6 +27,11 @@ impl Carry {
         !self.overlong && self.stdout.is_empty() && self.stderr.is_empty()
     }
 
+    /// The position is inside of a line that was too long.
+    pub fn is_overlong(&self) -> bool {
+        self.overlong
+    }
+
     /// Bytes of text that are held.
     pub fn bytes(&self) -> usize {
         self.stdout.text.len() + self.stderr.text.len()
