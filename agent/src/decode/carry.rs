@@ -83,6 +83,11 @@ impl Carry {
             && self.held.iter().all(Option::is_none)
     }
 
+    /// The position is inside of a line that was too long.
+    pub fn is_overlong(&self) -> bool {
+        self.overlong
+    }
+
     /// Bytes of text that are held.
     pub fn bytes(&self) -> usize {
         let held: usize = self.held.iter().flatten().map(|joined| joined.bytes()).sum();

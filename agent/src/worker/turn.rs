@@ -14,7 +14,7 @@ use crate::core::limits::{
     CHUNK_BYTES, LINE_BYTES_MAX, RESERVE_AHEAD_BYTES, RESERVE_AHEAD_TURNS, RESERVE_BYTES_MAX,
 };
 use crate::core::{LossReason, SourceToken};
-use crate::decode::{Flow, Format};
+use crate::decode::{Carry, Flow, Format};
 use crate::encode::{Seen, Slice, Tail};
 use crate::read::{Files, FirstLine, PageBuffer, ReadDone, ReadStart};
 
@@ -224,7 +224,11 @@ impl<F: Files> Worker<F> {
         slice.begin(&mut self.encoder);
         let Some(born) = &mut source.files[index].born else { return Taken::Refused };
         let now = Seen::of_wall(self.now.wall_ns).not_before(source.last_seen);
-        let seen = born.seen(source.offset, now);
+        // An entry holds from the next line on, so all parts of one that was too long have the
+        // time of its first.
+        let is_inside_line = before.carry.as_ref().is_some_and(Carry::is_overlong);
+        let first = born.record.journal.seen(source.offset).filter(|_| is_inside_line);
+        let seen = first.unwrap_or_else(|| born.seen(source.offset, now));
         let mut sink = TurnSink {
             encoder: &mut self.encoder,
             blocked: &self.blocked,
