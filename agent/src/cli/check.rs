@@ -30,8 +30,8 @@ pub(super) fn check(config: &Config, form: Form) -> Result<(), ExitError> {
     let profile = config.profile.map_or_else(String::new, |profile| {
         format!("profile    log-pilot, {}\n", profile.as_str())
     });
-    let remarks: String =
-        config.remarks.iter().map(|remark| format!("note       {}\n", remark.text)).collect();
+    let notes = config.remarks.iter().flat_map(|remark| ["note       ", &remark.text, "\n"]);
+    let remarks: String = notes.collect();
     print::text(&format!(
         "the configuration is right\n\
          node       {}\n\
