@@ -23,11 +23,11 @@ use super::Inboxes;
 use crate::checkpoint::{Commit, Import, SourceRecord};
 use crate::config::{Config, Files as FilesPolicy, ReadFrom, Stdout as StdoutPolicy};
 use crate::core::limits::SOURCES_MAX;
-use crate::core::{LossReason, Now, Origin, Owner, SourceKey, SourceToken, matches};
+use crate::core::{FieldRules, LossReason, Now, Origin, Owner, SourceKey, SourceToken, matches};
 use crate::declare::{
-    self, Asker, Declaration, Declared, FileNews, Language, LogSource, ProblemKind,
+    self, Asker, Declaration, Declared, FileNews, Language, LogSource, Problem, ProblemKind,
 };
-use crate::decode::Format;
+use crate::decode::{Extractor, Format, Joiner};
 use crate::discover::opens::{FoundFile, Host};
 use crate::discover::{Change, Container, Registry, State};
 use crate::encode::{Rules, Target, ZoneError, sanitise};
@@ -62,6 +62,8 @@ pub(super) struct Queues {
 pub(super) struct Router {
     routes: Routes,
     node: String,
+    /// What log-pilot calls the node, if it was told.
+    node_variable: Option<String>,
     /// Where the host's root is mounted.
     host_prefix: PathBuf,
     host: Host,
@@ -159,6 +161,7 @@ impl Router {
         Ok(Self {
             routes,
             node,
+            node_variable: std::env::var("NODE_NAME").ok(),
             host_prefix: config.docker.host_prefix.clone(),
             host,
             language: Language::new(config.declare.prefixes.iter().map(String::as_str)),
@@ -245,7 +248,8 @@ impl Router {
     }
 
     fn read_declarations(&self, container: &Container) -> Declared {
-        let declared = declare::declared(container, &self.language);
+        let mut declared = declare::declared(container, &self.language);
+        check_patterns(&mut declared);
         for problem in declared.problems.iter().take(PROBLEMS_LOGGED_MAX) {
             match problem.kind {
                 ProblemKind::Mistake => tracing::warn!(container = container.name, "{problem}"),
@@ -372,14 +376,21 @@ impl Router {
             .map(|(name, value)| (name.replace('.', "_"), value.clone()))
             .collect();
         let tags = log.map(|log| log.tags.clone()).unwrap_or_default();
-        labels.extend(tags.clone());
+        let extra = declare::pilot_fields(
+            &container.labels,
+            self.node_variable.as_deref(),
+            log.map_or(&self.target, |log| &log.name),
+            log.and_then(|log| log.target.as_deref()),
+            &tags,
+        );
+        labels.extend(tags);
         Origin {
             container_id: container.id.clone(),
             container_name: container.name.clone(),
             image: container.image.clone(),
             labels,
             node: self.node.clone(),
-            extra: tags,
+            extra,
         }
     }
 
@@ -514,6 +525,30 @@ impl Router {
 
 /// A month: what is on a volume may be taken up again by a workload that was away.
 const LEFT_KEPT_S: u64 = 30 * 86_400;
+
+/// A pattern that cannot be used harms nothing but itself: the log is collected line by line, as it
+/// stands.
+fn check_patterns(declared: &mut Declared) {
+    for log in &mut declared.logs {
+        let mut problem = |what: String, mend: &str| {
+            declared.problems.push(Problem {
+                kind: ProblemKind::Mistake,
+                written: log.written.clone(),
+                name: Some(log.name.clone()),
+                what,
+                mend: mend.to_owned(),
+            });
+        };
+        if let Err(error) = Extractor::new(&log.fields) {
+            problem(format!("its format cannot be used: {error}"), "its lines stay as they are");
+            log.fields = FieldRules::default();
+        }
+        if let Some(Err(error)) = log.join.as_ref().map(Joiner::check) {
+            problem(format!("its lines cannot be joined: {error}"), "each line is sent by itself");
+            log.join = None;
+        }
+    }
+}
 
 fn too_many(container: &Container) -> String {
     let reason = format!("the limit of {SOURCES_MAX} followed logs is reached");
