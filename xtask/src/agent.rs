@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::process::{Running, tethered};
-use crate::usage::Usage;
+use crate::usage::{Usage, forget_peak};
 use crate::workspace::release_binary;
 
 /// The agent drains for up to its own `shutdown_timeout`.
@@ -73,6 +73,11 @@ impl Agent {
     pub(crate) fn usage(&mut self) -> Result<Usage> {
         self.check()?;
         Usage::of(self.running.pid())
+    }
+
+    pub(crate) fn forget_peak(&mut self) -> Result<()> {
+        self.check()?;
+        forget_peak(self.running.pid())
     }
 
     /// An error if it has ended by itself, with the end of its log.

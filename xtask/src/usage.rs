@@ -25,6 +25,12 @@ impl Usage {
     }
 }
 
+/// Forgets the highest memory so far, so that what is read later is of the time in between.
+pub(crate) fn forget_peak(pid: u32) -> Result<()> {
+    let path = format!("/proc/{pid}/clear_refs");
+    fs::write(&path, "5").with_context(|| format!("cannot write {path}"))
+}
+
 fn read(pid: u32, name: &str) -> Result<String> {
     let path = format!("/proc/{pid}/{name}");
     fs::read_to_string(&path).with_context(|| format!("cannot read {path}; has the process ended?"))
