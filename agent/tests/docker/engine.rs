@@ -78,7 +78,13 @@ impl Engine {
     }
 
     pub(crate) fn run(&self, name: &str) -> Run<'_> {
-        Run { engine: self, name: name.to_owned(), options: Vec::new() }
+        Run {
+            engine: self,
+            name: name.to_owned(),
+            network: "none",
+            image: &self.image,
+            options: Vec::new(),
+        }
     }
 }
 
@@ -86,12 +92,24 @@ impl Engine {
 pub(crate) struct Run<'a> {
     engine: &'a Engine,
     name: String,
+    network: &'a str,
+    image: &'a str,
     options: Vec<String>,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
         self.options.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    pub(crate) fn network(mut self, network: &'a str) -> Self {
+        self.network = network;
+        self
+    }
+
+    pub(crate) fn image(mut self, image: &'a str) -> Self {
+        self.image = image;
         self
     }
 
@@ -135,11 +153,11 @@ impl<'a> Run<'a> {
     }
 
     fn make(self, verb: &[&str], command: &[&str]) -> Container<'a> {
-        let Self { engine, name, options } = self;
+        let Self { engine, name, network, image, options } = self;
         let mut arguments: Vec<&str> = verb.to_vec();
-        arguments.extend(["--network", "none", "--name", &name]);
+        arguments.extend(["--network", network, "--name", &name]);
         arguments.extend(options.iter().map(String::as_str));
-        arguments.push(&engine.image);
+        arguments.push(image);
         arguments.extend(command);
         let id = engine.docker(arguments);
         Container { engine, id, name, is_removed: false }

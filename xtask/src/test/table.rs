@@ -124,6 +124,13 @@ pub(super) const SUITES: &[Suite] = &[
         ..BASE
     },
     Suite {
+        name: "manifest",
+        about: "our image under log-pilot's manifest, from 6.8 to 9.5 and 2.19 to 3.9",
+        minutes: 4,
+        needs: &[Need::Root, Need::Docker, Need::Servers],
+        ..BASE
+    },
+    Suite {
         name: "rungs",
         about: "the ladder's rungs on Debian's 6.1 in qemu, and on the kernel that runs here",
         minutes: 6,
