@@ -77,10 +77,12 @@ pub struct Open {
 impl Carry {
     /// Nothing is held that a later event depends on.
     pub fn is_empty(&self) -> bool {
-        !self.overlong
-            && self.stdout.is_empty()
-            && self.stderr.is_empty()
-            && self.held.iter().all(Option::is_none)
+        self.is_between_lines() && self.held.iter().all(Option::is_none)
+    }
+
+    /// Nothing of a line was taken that has not ended; joined lines may be held.
+    pub(super) fn is_between_lines(&self) -> bool {
+        !self.overlong && self.stdout.is_empty() && self.stderr.is_empty()
     }
 
     /// The position is inside of a line that was too long.

@@ -267,9 +267,9 @@ impl Decoder {
         self.format == Format::Text && (self.carry.overlong || self.carry.stdout.cut)
     }
 
-    /// Nothing of a line was taken that has not ended.
+    /// Nothing of a line was taken that has not ended; an event may be open.
     pub fn is_between_lines(&self) -> bool {
-        self.carry.is_empty()
+        self.carry.is_between_lines()
     }
 
     /// The longest line that stays in one piece, with its newline.

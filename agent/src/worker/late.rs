@@ -11,8 +11,8 @@ use super::file::FileState;
 use super::follow::revive;
 use super::source::{Place, Source};
 use super::step::Worker;
-use crate::core::SourceToken;
 use crate::core::limits::CHUNK_BYTES;
+use crate::core::{SourceToken, Stream};
 use crate::decode::Format;
 use crate::read::{FileId, Files, Opened};
 
@@ -52,6 +52,14 @@ impl<F: Files> Worker<F> {
     pub(super) fn waits_to_go_back(&mut self, token: SourceToken) -> bool {
         let Some(source) = self.sources.get_mut(&token) else { return false };
         if source.late.is_empty() || !source.decoder.is_between_lines() && !source.finished {
+            return false;
+        }
+        if Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream)) {
+            // What comes late is not of this event, as it is not where a file ends.
+            self.cut(token);
+        }
+        let Some(source) = self.sources.get_mut(&token) else { return false };
+        if Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream)) {
             return false;
         }
         if source.in_batch || !source.ledger.is_empty() {

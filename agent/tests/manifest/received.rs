@@ -1,6 +1,7 @@
 //! What the server holds, against what was written.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -37,8 +38,8 @@ pub(crate) fn put_todays_indices(server: &Server) {
         names.into_iter().map(|name| (name.to_owned(), text.clone())).collect();
     properties.insert("time".to_owned(), json!({"type": "date"}));
     // The agent has the machine's zone, as it has its `/etc/localtime`.
-    let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::system());
-    let day = day.strftime("%Y.%m.%d").to_string();
+    let day = Command::new("date").arg("+%Y.%m.%d").output().expect("date can be started").stdout;
+    let day = String::from_utf8(day).expect("digits").trim().to_owned();
     for target in ["catalina", "access"] {
         server.create_index_of("fluentd", &format!("{target}-{day}"), &properties.clone().into());
     }

@@ -574,7 +574,9 @@ impl World {
         let mut received: Vec<&str> = documents
             .filter(|(_, document)| document["container"]["id"] == container.id.as_str())
             .filter_map(|(_, document)| document["message"].as_str())
-            .filter(|message| message.starts_with(LATE))
+            // The line before it may have asked for the next one.
+            .flat_map(|message| message.split('\n'))
+            .filter(|line| line.starts_with(LATE))
             .collect();
         received.sort_unstable();
         let mut written: Vec<&str> = container.late.iter().map(String::as_str).collect();
@@ -619,7 +621,7 @@ impl World {
                         document["container"]["id"] == container.id.as_str()
                             && document["stream"] == *name
                             && document["event"]["undated"].is_null() != is_text
-                            && !(is_text && is_late(document))
+                            && !(is_text && is_late(document["message"].as_str()))
                     })
                     .map(|document| {
                         let order = document["log"]["order"].as_str().expect("an order");
@@ -633,8 +635,11 @@ impl World {
                         println!("{} {name} {order} {is_part} {message:?}", &container.id[60..]);
                     }
                 }
-                let received: String =
-                    documents.iter().flat_map(|(_, message, _)| message.split('\n')).collect();
+                let received: String = documents
+                    .iter()
+                    .flat_map(|(_, message, _)| message.split('\n'))
+                    .filter(|line| !(is_text && is_late(Some(line))))
+                    .collect();
                 let written = &container.written[stream];
                 if received != *written {
                     return Err(difference(&container.id, &name.to_string(), written, &received));
@@ -649,8 +654,8 @@ impl World {
     }
 }
 
-fn is_late(document: &Value) -> bool {
-    document["message"].as_str().is_some_and(|message| message.starts_with(LATE))
+fn is_late(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.starts_with(LATE))
 }
 
 /// Lines of one event belong together; and where nothing but the end of the log and the limits may
