@@ -10,6 +10,7 @@ mod explain;
 mod output;
 mod pulse;
 mod router;
+mod tap;
 mod view;
 
 pub use output::elasticsearch as elasticsearch_settings;
@@ -238,6 +239,7 @@ impl Running {
         let import = import();
         let router = Router::new(config, node.clone(), routes, host.clone(), sources, import)?;
         let explain = explain::explain(&router, &inboxes, &discovery, &watcher, finder.reports());
+        let tap = tap::tap(&router, &inboxes, &discovery);
         let snapshot = view::snapshot(node, config, &router, &inboxes, &discovery, &ship, &watcher);
         let (found, found_files) = router::found_queue();
         let opens = start_opens(threads.opens, config, host, &discovery, found)?;
@@ -265,7 +267,7 @@ impl Running {
         let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let asked = Asked { snapshot: snapshot.clone(), explain, health: health.clone() };
+        let asked = Asked { snapshot: snapshot.clone(), explain, tap, health: health.clone() };
         tokio::spawn(control.serve(asked, wait(stopped.clone())));
         if let Some(listener) = http {
             let state = HttpState { registry: Arc::new(registry), health, snapshot };

@@ -7,6 +7,7 @@ mod import;
 mod print;
 mod run;
 mod show;
+mod tap;
 mod top;
 
 use std::ffi::OsString;
@@ -62,6 +63,16 @@ pub(crate) enum Verb {
     Explain {
         /// Its name, its id, or the beginning of that
         container: String,
+        #[command(flatten)]
+        question: Question,
+    },
+    /// Print a container's documents as they go by, a line of JSON each
+    Tap {
+        /// Its name, its id, or the beginning of that
+        container: String,
+        /// End after so many documents
+        #[arg(long, value_name = "DOCUMENTS")]
+        limit: Option<u64>,
         #[command(flatten)]
         question: Question,
     },
@@ -159,6 +170,7 @@ pub(crate) fn execute(verb: &Verb) -> Result<(), ExitError> {
         Verb::Import { dry_run: _, positions, registry, settings, form } => {
             import::import(&settings.load()?, positions, registry, *form)
         }
+        Verb::Tap { container, limit, question } => tap::tap(question, container, *limit),
         Verb::Top(question) => top::top(question),
         Verb::Positions(question) => show::positions(question),
         Verb::Healthz(question) => show::healthz(question),
@@ -227,6 +239,10 @@ mod tests {
             panic!("it is right");
         };
         assert_eq!(registry, PathBuf::from("/r"));
+        let Ok(Verb::Tap { limit, .. }) = parsed("sluice tap web --limit 3") else {
+            panic!("it is right");
+        };
+        assert_eq!(limit, Some(3));
         assert!(matches!(parsed("sluice top"), Ok(Verb::Top(_))));
         assert!(matches!(parsed("sluice positions"), Ok(Verb::Positions(_))));
         assert!(matches!(parsed("/pilot/healthz"), Ok(Verb::Healthz(_))));

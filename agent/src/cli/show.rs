@@ -58,7 +58,7 @@ fn show<Row: DeserializeOwned + Serialize>(
     if question.form.json { print::json(&rows) } else { print::text(&table(&rows)) }
 }
 
-fn fetch<T: DeserializeOwned>(state_dir: &Path, page: &str) -> Result<T, ExitError> {
+pub(super) fn fetch<T: DeserializeOwned>(state_dir: &Path, page: &str) -> Result<T, ExitError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

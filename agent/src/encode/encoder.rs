@@ -1,11 +1,12 @@
 //! Events into one batch after the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::codec::Writer;
 use super::named::Named;
 use super::shape::{Attributes, Parts};
+use super::taps::{Tapped, Taps};
 use super::{Batch, Codec, Day, Document, Seen, Shape, Slice, Tail, Target};
 use crate::core::{BatchId, Epoch, IdPrefix, SourceToken};
 use crate::decode::{Event, Fields, escape_into};
@@ -38,6 +39,7 @@ pub struct Encoder {
     index_numbers: HashMap<Arc<str>, u16>,
     opened_mono_ns: u64,
     head: Head,
+    taps: Taps,
 }
 
 /// What the events belong to that come now.
@@ -91,6 +93,7 @@ impl Encoder {
             index_numbers: HashMap::new(),
             opened_mono_ns: 0,
             head: Head::default(),
+            taps: Taps::default(),
         }
     }
 
@@ -172,9 +175,23 @@ impl Encoder {
             tail: &current.tail,
         };
         parts.write(self.writer.plain());
+        if !self.taps.is_empty() {
+            self.taps.take(current.slice.source, &parts);
+        }
         let tail = &current.tail;
         self.writer.ends_with_tail(Arc::as_ptr(tail).addr(), tail.bytes_len());
         self.writer.settle();
+    }
+
+    /// What has gone by for an onlooker since he asked last; see [`Tapped`]. `None` if too many look
+    /// on.
+    pub fn tapped(
+        &mut self,
+        id: u64,
+        sources: HashSet<SourceToken>,
+        mono_ns: u64,
+    ) -> Option<Tapped> {
+        self.taps.ask(id, sources, mono_ns)
     }
 
     /// The format that the text of the last event was not of, once.

@@ -18,6 +18,7 @@ mod ids;
 mod named;
 mod seen;
 mod shape;
+mod taps;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -30,4 +31,5 @@ pub use encoder::{Encoder, EncoderSettings};
 pub use ids::{first_line_fingerprint, prefix};
 pub use seen::Seen;
 pub use shape::{Shape, Tail};
+pub use taps::Tapped;
 pub use target::{Renamed, Rules, Target, Zone, ZoneError, sanitise};

@@ -1,7 +1,8 @@
 //! The control socket: HTTP and JSON over a Unix socket in the state directory, for the owner of
 //! the state directory only.
 //!
-//! `GET /containers`, `GET /positions`, `GET /mounts`, `GET /explain?container=`, `GET /version`,
+//! `GET /containers`, `GET /positions`, `GET /mounts`, `GET /explain?container=`,
+//! `GET /tap?container=&id=`, `GET /version`,
 //! `GET /healthz`.
 
 use std::fmt::Write;
@@ -24,7 +25,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::limited::Limited;
-use super::{ExplainFn, Health, Snapshot, SnapshotFn, Version, ask};
+use super::{ExplainFn, Health, Snapshot, SnapshotFn, TapFn, Tapping, Version, ask};
 use crate::core::Now;
 
 /// The socket's name in the state directory.
@@ -94,6 +95,7 @@ pub fn bind(state_dir: &Path) -> Result<ControlSocket, SocketError> {
 pub struct Asked {
     pub snapshot: SnapshotFn,
     pub explain: ExplainFn,
+    pub tap: TapFn,
     pub health: Arc<Health>,
 }
 
@@ -111,6 +113,7 @@ impl ControlSocket {
             .route("/mounts", get(mounts))
             .with_state(asked.snapshot)
             .route("/explain", get(explain).with_state(asked.explain))
+            .route("/tap", get(tap).with_state(asked.tap))
             .route("/healthz", get(silent).with_state(asked.health))
             .route("/version", get(|| async { Json(Version::of_this_process()) }));
         let listener = Limited::new(listener, CONNECTIONS_MAX, ANSWERLESS_MAX);
@@ -147,6 +150,13 @@ async fn silent(State(health): State<Arc<Health>>) -> Response {
     Json(health.silent_lines(Now::read())).into_response()
 }
 
+async fn tap(State(tap): State<TapFn>, Query(tapping): Query<Tapping>) -> Response {
+    match tap(tapping).await {
+        Some(view) => Json(view).into_response(),
+        None => (StatusCode::NOT_FOUND, "no container of that name, or several").into_response(),
+    }
+}
+
 async fn answer(snapshot: &SnapshotFn, part: impl FnOnce(Snapshot) -> Response) -> Response {
     match ask(snapshot).await {
         Some(snapshot) => part(snapshot),
@@ -154,9 +164,18 @@ async fn answer(snapshot: &SnapshotFn, part: impl FnOnce(Snapshot) -> Response) 
     }
 }
 
+/// The page with what went by of a container since this onlooker asked last.
+pub fn tap_page(container: &str, id: u64) -> String {
+    page_of(&format!("/tap?id={id}&container="), container)
+}
+
 /// The page that explains a container.
 pub fn explain_page(container: &str) -> String {
-    let mut page = "/explain?container=".to_owned();
+    page_of("/explain?container=", container)
+}
+
+fn page_of(page: &str, container: &str) -> String {
+    let mut page = page.to_owned();
     for byte in container.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
             page.push(byte.into());
@@ -226,7 +245,7 @@ async fn exchange(stream: UnixStream, page: &str) -> Result<Bytes, AnyError> {
 mod tests {
     use futures_util::FutureExt;
 
-    use super::super::{ContainerView, ExplainView, PositionView};
+    use super::super::{ContainerView, ExplainView, PositionView, TapView};
     use super::*;
 
     fn asked() -> Asked {
@@ -234,7 +253,11 @@ mod tests {
             let view = ExplainView { name: wanted.clone(), ..ExplainView::default() };
             std::future::ready((wanted == "a&b=c d").then_some(view)).boxed()
         });
-        Asked { snapshot: snapshot_fn(), explain, health: Arc::default() }
+        let tap: TapFn = Arc::new(|tapping: Tapping| {
+            let documents = vec![format!("{} {}", tapping.container, tapping.id)];
+            std::future::ready(Some(TapView { documents, ..TapView::default() })).boxed()
+        });
+        Asked { snapshot: snapshot_fn(), explain, tap, health: Arc::default() }
     }
 
     fn snapshot_fn() -> SnapshotFn {
@@ -269,6 +292,8 @@ mod tests {
         let page = explain_page("a&b=c d");
         let view: ExplainView = fetch(directory.path(), &page).await.expect("it answers");
         assert_eq!(view.name, "a&b=c d");
+        let view: TapView = fetch(directory.path(), &tap_page("a b", 7)).await.expect("it answers");
+        assert_eq!(view.documents, ["a b 7"]);
         let page = explain_page("other");
         let fault = fetch::<ExplainView>(directory.path(), &page).await.expect_err("none");
         assert!(fault.to_string().contains("no container of that name"), "{fault}");

@@ -21,6 +21,7 @@ mod process;
 mod snapshot;
 mod status;
 mod table;
+mod tap;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use snapshot::{
     Version,
 };
 pub use table::{aligned, bytes, containers_table, positions_table};
+pub use tap::{TapFn, TapView, Tapping};
 
 /// Asks the agent for its present state. What it costs is paid by the asking task; the workers
 /// only copy figures that they have.

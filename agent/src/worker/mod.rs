@@ -30,6 +30,7 @@ pub use source::Position;
 pub use step::{Worker, WorkerSettings};
 pub use thread::{Inbox, WorkerThread};
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ use crossbeam_channel::Sender;
 use crate::checkpoint::{Commit, SourceRecord};
 use crate::core::{LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::Format;
-use crate::encode::{Batch, Target};
+use crate::encode::{Batch, Tapped, Target};
 use crate::read::{Begin, Directory};
 use crate::ship::Receipt;
 use crate::watch::News;
@@ -101,6 +102,13 @@ pub enum Input {
     Committed(u64),
     /// Where everything stands.
     Positions(Sender<Vec<Position>>),
+    /// What has gone by of some sources since this onlooker asked last; no answer if too many look
+    /// on.
+    Tap {
+        id: u64,
+        sources: HashSet<SourceToken>,
+        reply: Sender<Tapped>,
+    },
     /// Seal what is open, send it, and take no more turns.
     Drain,
 }

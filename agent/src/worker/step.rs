@@ -248,6 +248,12 @@ impl<F: Files> Worker<F> {
                 // Whoever asked may have gone.
                 let _ = reply.try_send(positions);
             }
+            Input::Tap { id, sources, reply } => {
+                if let Some(tapped) = self.encoder.tapped(id, sources, self.now.mono_ns) {
+                    // Whoever asked may have gone.
+                    let _ = reply.try_send(tapped);
+                }
+            }
             Input::Drain => self.draining = true,
         }
     }

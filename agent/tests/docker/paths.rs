@@ -1,10 +1,12 @@
 //! Log files that containers declare.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
+use sluice::observe::LogView;
 use sluice_bench::standin::{Document, Standin};
 
-use super::common::{IN_TIME, wait_until};
+use super::common::{IN_TIME, sluice, wait_until};
 use super::engine::Engine;
 use super::pair::{Gate, Pair, Side, ledger, wait};
 
@@ -184,6 +186,107 @@ fn what_cannot_be_had_is_said_and_harms_nothing_else() {
     for Side { name, standin, station } in pair.sides() {
         station.await_idle(IN_TIME);
         assert_eq!(standin.count(), 2, "{name}: {}", station.tail());
+        let view = station.explain("attacks");
+        let log = |log: &str| {
+            let found = view.logs.iter().find(|view| view.name.as_deref() == Some(log));
+            found.unwrap_or_else(|| panic!("{name}: no {log} in {view:#?}"))
+        };
+        let paths = |log: &LogView| -> Vec<String> {
+            log.files.iter().map(|file| file.path.clone()).collect()
+        };
+        assert_eq!(paths(log("l")), ["/l/good.log"], "{name}");
+        assert_eq!(paths(log("out")), ["stdout"], "{name}");
+        let notes = log("l").notes.join("\n");
+        for words in
+            ["/l/directory.log is a directory", "/l/fifo.log is no regular", "declare `stdout`"]
+        {
+            assert!(notes.contains(words), "{name}: {words}: {notes}");
+        }
+        assert_eq!(paths(log("up")), Vec::<String>::new(), "{name}");
+        let problems = view.problems.join("\n");
+        for key in ["aliyun_logs_deep", "aliyun_logs_relative", "aliyun_logs_nothing"] {
+            assert!(problems.contains(key), "{name}: {key}: {problems}");
+        }
+        assert_eq!(log("l").files[0].position.as_ref().map(|at| at.frontier), Some(5), "{name}");
+    }
+    for Side { name, standin, station } in pair.sides() {
+        let state = station.state().display().to_string();
+        let tap = std::thread::spawn(move || {
+            sluice(&["tap", "attacks", "--limit", "1", "--state-dir", &state])
+        });
+        let deadline = Instant::now() + IN_TIME;
+        while !tap.is_finished() {
+            assert!(Instant::now() < deadline, "{name}: nothing goes by: {}", station.tail());
+            engine.docker(["exec", "attacks", "sh", "-c", "echo tapped >> /l/good.log"]);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let tapped = tap.join().expect("no panic");
+        assert_eq!(tapped.code(), Some(0), "{name}: {}", tapped.stderr);
+        let document: Value = serde_json::from_str(tapped.stdout.trim()).expect("one document");
+        assert_eq!(document["message"], "tapped", "{name}");
+        assert!(standin.count() > 2, "{name}");
+    }
+    drop(container);
+}
+
+/// What a declaration says of the text: fields, joined lines, tags, target; on files and on stdout.
+#[test]
+fn formats_and_joined_lines_are_what_the_declaration_says() {
+    let Some(engine) = Engine::given() else { return };
+    let mut pair = Pair::of(&engine);
+    pair.set("collect.stdout", "declared");
+    pair.set("shape", "pilot");
+    pair.start();
+    let access =
+        r#"10.0.0.9 - bob [28/Nov/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 17 "-" "curl""#;
+    let script = format!(
+        "mkdir /l; echo '{access}' > /l/access.log; echo 'no request' >> /l/access.log; \
+         printf 'Exception: x\\n  at a\\n  at b\\nnext\\n' > /l/trace.log; \
+         echo '{{\"level\":\"info\",\"n\":3,\"message\":\"inside\"}}'; echo not json; sleep 600"
+    );
+    let container = engine
+        .run("formats")
+        .env("aliyun_logs_access", "/l/access.log")
+        .env("aliyun_logs_access_format", "nginx")
+        .env("aliyun_logs_access_tags", "stage=test,team=a")
+        .env("aliyun_logs_access_target", "Shop")
+        .env("aliyun_logs_trace", "/l/trace.log")
+        .env("aliyun_logs_trace_multiline_pattern", "^  ")
+        .env("aliyun_logs_trace_multiline_timeout", "1s")
+        .env("aliyun_logs_out", "stdout")
+        .env("aliyun_logs_out_format", "json")
+        .sh(&script);
+    await_messages(&mut pair, "shop", &[access, "no request"]);
+    await_messages(&mut pair, "trace", &["Exception: x\n  at a\n  at b", "next"]);
+    await_messages(&mut pair, "out", &["inside", "not json"]);
+    for Side { name, standin, station } in pair.sides() {
+        let documents = standin.documents();
+        let one = |message: &str| {
+            let is_it = |document: &&Document| {
+                document.text(&["message"]).is_some_and(|text| text.starts_with(message))
+            };
+            documents.iter().find(is_it).unwrap_or_else(|| panic!("{name}: no {message}"))
+        };
+        let request = one("10.0.0.9");
+        let text = |field: &str| request.text(&[field]).unwrap_or_default();
+        for (field, value) in [
+            ("remote", "10.0.0.9"),
+            ("user", "bob"),
+            ("method", "GET"),
+            ("path", "/a"),
+            ("code", "200"),
+            ("stage", "test"),
+            ("team", "a"),
+            ("index", "Shop"),
+            ("topic", "Shop"),
+            ("@timestamp", "2026-11-28T10:00:00.000000000Z"),
+        ] {
+            assert_eq!(text(field), value, "{name}: {field}");
+        }
+        assert!(one("no request").field(&["remote"]).is_none(), "{name}");
+        assert_eq!(one("inside").field(&["n"]), Some(3.into()), "{name}");
+        assert_eq!(one("inside").text(&["level"]).as_deref(), Some("info"), "{name}");
+        assert_eq!(station.metric("sluice_unparsed_total", &[]), 2.0, "{name}");
     }
     drop(container);
 }

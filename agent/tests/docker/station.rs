@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
-use sluice::observe::{ContainerView, PositionView};
+use sluice::observe::{ContainerView, ExplainView, PositionView};
 use sluice_bench::http::Client;
 
 use super::common::{Agent, Node, SOON, sluice, wait_until};
@@ -163,6 +163,16 @@ impl Station {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+
+    /// What `sluice explain` says of a container.
+    #[track_caller]
+    #[allow(dead_code, reason = "for the suite `docker`")]
+    pub(crate) fn explain(&self, container: &str) -> ExplainView {
+        let state = self.state().display().to_string();
+        let ended = sluice(&["explain", container, "--json", "--state-dir", &state]);
+        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+        serde_json::from_str(&ended.stdout).expect("its answer is JSON")
     }
 
     fn ask<Row: DeserializeOwned>(&self, verb: &str) -> Result<Vec<Row>, String> {
