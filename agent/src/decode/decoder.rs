@@ -34,6 +34,8 @@ pub struct Decoder {
     joiner: Option<Arc<Joiner>>,
     pub(super) carry: Carry,
     memory: Memory,
+    /// When what is pushed now was read, in seconds since the Unix epoch.
+    read_s: i64,
 }
 
 /// How far a push came.
@@ -104,11 +106,18 @@ impl Decoder {
             joiner: None,
             carry: Carry::default(),
             memory: Memory::default(),
+            read_s: 0,
         }
     }
 
     pub fn set_event_bytes_max(&mut self, event_bytes_max: usize) {
         self.event_bytes_max = event_bytes_max;
+    }
+
+    /// What is pushed from here on was read at this time, in seconds since the Unix epoch: an event
+    /// has that of its first line.
+    pub fn set_read(&mut self, read_s: i64) {
+        self.read_s = read_s;
     }
 
     /// From here on lines are joined by these rules. With rules that cannot be used each line is an
@@ -144,7 +153,8 @@ impl Decoder {
         }
         let joiner = self.joiner.clone();
         let mut held = std::mem::take(&mut self.carry.held);
-        let mut sink = Joining::new(joiner.as_deref(), self.event_bytes_max, &mut held, sink);
+        let mut sink =
+            Joining::new(joiner.as_deref(), self.event_bytes_max, self.read_s, &mut held, sink);
         let pushed = self.push_lines(push, &mut sink);
         self.carry.held = held;
         pushed
@@ -255,6 +265,11 @@ impl Decoder {
     /// What a cut would make an event of.
     pub fn open(&self, stream: Stream) -> Option<Open> {
         self.carry.open(stream)
+    }
+
+    /// Lines may be held.
+    pub fn is_joining(&self) -> bool {
+        self.joiner.is_some()
     }
 
     /// After this time an event that nothing was added to is whole.

@@ -28,6 +28,8 @@ pub(super) struct Joined {
     stream: Option<Stream>,
     /// An earlier part of this event went out.
     partial: bool,
+    /// When the first line was read, for one without a time.
+    read_s: i64,
     text: Lines,
 }
 
@@ -59,7 +61,7 @@ impl Lines {
 }
 
 impl Joined {
-    fn new(event: &Event<'_>) -> Self {
+    fn new(event: &Event<'_>, read_s: i64) -> Self {
         let mut joined = Self {
             first: First {
                 file: event.file,
@@ -72,6 +74,7 @@ impl Joined {
             },
             stream: event.stream,
             partial: false,
+            read_s,
             text: Lines::default(),
         };
         joined.text.add(event.text);
@@ -79,7 +82,7 @@ impl Joined {
     }
 
     /// Lets another event begin in the place of one that went out.
-    fn begin(&mut self, event: &Event<'_>, partial: bool) {
+    fn begin(&mut self, event: &Event<'_>, partial: bool, read_s: i64) {
         let first = &mut self.first;
         first.file = event.file;
         first.offset = event.offset;
@@ -92,6 +95,7 @@ impl Joined {
         first.pieces = 1;
         self.stream = event.stream;
         self.partial = partial;
+        self.read_s = read_s;
         self.text.clear();
         self.text.add(event.text);
     }
@@ -108,7 +112,10 @@ impl Joined {
         text.push(&self.text.tail);
         let stream = self.stream.unwrap_or(Stream::Stdout);
         let event = self.first.event(stream, &text, partial || self.partial, self.first.mended);
-        sink.event(&Event { stream: self.stream, ..event })
+        sink.begun(Some(self.read_s));
+        let flow = sink.event(&Event { stream: self.stream, ..event });
+        sink.begun(None);
+        flow
     }
 
     pub(super) fn first(&self) -> &First {
@@ -139,6 +146,7 @@ pub(super) struct Joining<'a, S> {
     /// `None` where lines are joined no more: what is held goes out before the next one.
     joiner: Option<&'a Joiner>,
     event_bytes_max: usize,
+    read_s: i64,
     held: &'a mut Held,
     sink: &'a mut S,
     line: Vec<u8>,
@@ -148,10 +156,11 @@ impl<'a, S: Sink> Joining<'a, S> {
     pub(super) fn new(
         joiner: Option<&'a Joiner>,
         event_bytes_max: usize,
+        read_s: i64,
         held: &'a mut Held,
         sink: &'a mut S,
     ) -> Self {
-        Self { joiner, event_bytes_max, held, sink, line: Vec::new() }
+        Self { joiner, event_bytes_max, read_s, held, sink, line: Vec::new() }
     }
 
     /// A line to what is held of its stream.
@@ -163,7 +172,7 @@ impl<'a, S: Sink> Joining<'a, S> {
             if joiner.side() == JoinSide::Behind && !meant {
                 return self.sink.event(event);
             }
-            *held = Some(Box::new(Joined::new(event)));
+            *held = Some(Box::new(Joined::new(event, self.read_s)));
             return Flow::Go;
         };
         // As in Filebeat: such a line belongs to the event that it ends, whatever the pattern says
@@ -172,7 +181,7 @@ impl<'a, S: Sink> Joining<'a, S> {
         if !flushes && joiner.side() == JoinSide::Before && !meant {
             let flow = joined.give(false, self.sink);
             if flow != Flow::Refuse {
-                joined.begin(event, false);
+                joined.begin(event, false, self.read_s);
             }
             return flow;
         }
@@ -184,7 +193,7 @@ impl<'a, S: Sink> Joining<'a, S> {
             if flow == Flow::Refuse {
                 return flow;
             }
-            joined.begin(event, true);
+            joined.begin(event, true, self.read_s);
         } else {
             joined.add(event);
         }

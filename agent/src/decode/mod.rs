@@ -82,6 +82,9 @@ pub struct FileContext {
 pub trait Sink {
     /// The event is taken in any case but [`Flow::Refuse`].
     fn event(&mut self, event: &Event<'_>) -> Flow;
+    /// The event that comes next began with bytes that were read at this time, in seconds since the
+    /// Unix epoch; `None`: with bytes of this push.
+    fn begun(&mut self, _read_s: Option<i64>) {}
     /// Something was skipped or mended that is worth a counter.
     fn damage(&mut self, reason: DamageReason, bytes: u64);
 }

@@ -20,6 +20,10 @@ impl Seen {
         Self(wall_ns.div_euclid(1_000_000_000))
     }
 
+    pub fn of_seconds(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
     pub fn seconds(self) -> i64 {
         self.0
     }

@@ -135,10 +135,12 @@ impl<F: Files> Worker<F> {
             slice,
             mono_ns: self.now.mono_ns,
             seen,
+            begun: None,
             undated: false,
             events: 0,
             refused: None,
         };
+        source.decoder.set_read(seen.seconds());
         let pushed = source.decoder.finish(born.context(), source.offset, rest, &mut sink);
         let (events, undated, refused) = (sink.events, sink.undated, sink.refused);
         self.counters.events.inc_by(events);

@@ -8,7 +8,8 @@ use super::source::{Source, fingerprint};
 use super::step::Worker;
 use super::{Output, source::Place};
 use crate::checkpoint::{Entry, FileRecord};
-use crate::core::{LossReason, SourceToken};
+use crate::core::{LossReason, SourceToken, Stream};
+use crate::decode::Format;
 use crate::encode::{Tail, Target};
 use crate::read::{
     Begin, FileId, Files, Found, FoundKind, Look, Opened, Patience, ScanFailure, ScanJob,
@@ -210,7 +211,10 @@ fn place<Handle: Clone>(
         }
         return;
     }
-    if record.as_ref().is_some_and(|record| record.finished == Some(record.frontier)) {
+    let is_settled = |record: &FileRecord| {
+        record.finished == Some(record.frontier) && !ends_in_carry(source, record)
+    };
+    if record.as_ref().is_some_and(is_settled) {
         source.dirty = true;
         source.settled.extend(record);
         late::take_note(source, id, &name, &opened);
@@ -241,6 +245,14 @@ fn place<Handle: Clone>(
         first_line,
         born,
     });
+}
+
+/// Whether lines of this file are still held: those of text are its last event, which ends with it and
+/// has its rules, though it is read to its end.
+fn ends_in_carry<Handle>(source: &Source<Handle>, record: &FileRecord) -> bool {
+    let carry = source.frontier.carry.as_ref().filter(|_| source.format == Format::Text);
+    let first = carry.and_then(|carry| carry.first(Stream::Stdout));
+    first.is_some_and(|(file, _)| file.base == record.base)
 }
 
 /// What a file that we have, or had, was compressed to.

@@ -55,6 +55,11 @@ impl<F: Files> Worker<F> {
             return false;
         }
         if Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream)) {
+            let born = source.reading_index().and_then(|index| source.files[index].born.as_ref());
+            if born.is_some_and(|born| source.offset < born.reached) {
+                // More of this event may have been sent as one already.
+                return false;
+            }
             // What comes late is not of this event, as it is not where a file ends.
             self.cut(token);
         }

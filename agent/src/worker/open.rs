@@ -172,6 +172,7 @@ impl<F: Files> Worker<F> {
             slice,
             mono_ns: self.now.mono_ns,
             seen,
+            begun: None,
             undated: false,
             events: 0,
             refused: None,

@@ -19,6 +19,8 @@ pub(super) struct TurnSink<'a> {
     pub mono_ns: u64,
     /// For records without a legal time.
     pub seen: Seen,
+    /// The same of an event that began earlier.
+    pub begun: Option<Seen>,
     pub undated: bool,
     pub events: u64,
     /// The index that refused.
@@ -38,6 +40,10 @@ impl Sink for TurnSink<'_> {
         flow
     }
 
+    fn begun(&mut self, read_s: Option<i64>) {
+        self.begun = read_s.map(Seen::of_seconds);
+    }
+
     fn damage(&mut self, reason: DamageReason, bytes: u64) {
         self.counters.damaged_bytes.get_or_create(&label(reason)).inc_by(bytes);
     }
@@ -45,7 +51,8 @@ impl Sink for TurnSink<'_> {
 
 impl TurnSink<'_> {
     fn encode(&mut self, event: &Event<'_>) -> Flow {
-        let index = self.encoder.index_of(event, self.seen);
+        let seen = self.begun.unwrap_or(self.seen);
+        let index = self.encoder.index_of(event, seen);
         if !self.blocked.is_empty() {
             let name = self.encoder.index_name(index);
             if self.blocked.refuses(name, self.source) {
@@ -53,7 +60,7 @@ impl TurnSink<'_> {
                 return Flow::Refuse;
             }
         }
-        self.encoder.push(event, index, self.seen, self.mono_ns);
+        self.encoder.push(event, index, seen, self.mono_ns);
         if let Some(format) = self.encoder.take_unparsed() {
             self.counters.unparsed.get_or_create(&FormatLabel { format }).inc();
         }

@@ -237,11 +237,13 @@ impl<F: Files> Worker<F> {
             slice,
             mono_ns: self.now.mono_ns,
             seen,
+            begun: None,
             undated: false,
             events: 0,
             refused: None,
         };
         let (context, offset) = (born.context(), source.offset);
+        source.decoder.set_read(seen.seconds());
         let pushed = match text_cut {
             Some(_) => source.decoder.push_and_cut(context, offset, piece, &mut sink),
             None => source.decoder.push(context, offset, piece, &mut sink),
@@ -249,6 +251,8 @@ impl<F: Files> Worker<F> {
         let TurnSink { undated, events, refused, .. } = sink;
         self.counters.events.inc_by(events);
         source.in_batch |= events > 0;
+        // Lines of text that are held have a time already.
+        let undated = undated || source.format == Format::Text && source.decoder.is_joining();
         let new_seen = undated && born.note_seen(before.offset, seen);
         if new_seen {
             source.last_seen = seen;
