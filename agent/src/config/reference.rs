@@ -67,12 +67,12 @@ pub(super) const KEYS: &[Key] = &[
         "`declared`, `discovered` or `off`",
         "declared",
         "Which files that containers write are collected.\n\
-         `discovered` collects, without a declaration, each regular file that a process in a \
+         `declared` collects those that containers declare (docs/declarations.md), and shows \
+         others in `sluice containers`, `sluice explain` and on the status page.\n\
+         `discovered` collects beside them, without a declaration, each regular file that a process in a \
          container has open for writing, if it is appended to or grows, its head is text, and \
          its name is not on `collect.files_deny`; its path in the container is `log.file.path`.\n\
-         `declared` shows these in `sluice containers` and on the status page and collects none \
-         of them; files cannot be declared yet, so nothing of files is collected.\n\
-         `off` does not look for any.",
+         `off` collects none, declared or not, and does not look for any.",
     ),
     key(
         "collect.files_deny",
