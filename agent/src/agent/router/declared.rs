@@ -137,7 +137,7 @@ impl Router {
             target: target.rules().target.clone(),
             path: Some(file.path.clone()),
         };
-        let key = self.key_of(container, &file);
+        let Some(key) = self.key_of(container, &file) else { return };
         if let Some(source) = self.books.by_key(&key) {
             return self.take_over(container, log, source, file, target, row);
         }
@@ -182,21 +182,25 @@ impl Router {
     }
 
     /// What is on a volume belongs to the workload, unless another container of it has it and runs.
-    fn key_of(&self, container: &Container, file: &DeclaredFile) -> SourceKey {
+    /// `None` if the file is another container's and this one writes no more.
+    fn key_of(&self, container: &Container, file: &DeclaredFile) -> Option<SourceKey> {
         let of_container =
             SourceKey::declared(Owner::Container(&container.id), &file.log, &file.path);
         // Once begun, it stays.
         if !file.on_volume || self.books.by_key(&of_container).is_some() {
-            return of_container;
+            return Some(of_container);
         }
         let workload = container.workload();
         let key = SourceKey::declared(Owner::Workload(&workload), &file.log, &file.path);
         let other = self.books.by_key(&key).and_then(|source| self.books.get(source));
-        let is_taken = other.is_some_and(|other| {
-            other.container != container.id
-                && self.seen.get(&other.container).is_some_and(|seen| !seen.ended)
-        });
-        if is_taken { of_container } else { key }
+        let Some(other) = other.filter(|other| other.container != container.id) else {
+            return Some(key);
+        };
+        if container.state != State::Running {
+            return None;
+        }
+        let runs = self.seen.get(&other.container).is_some_and(|seen| !seen.ended);
+        Some(if runs { of_container } else { key })
     }
 
     /// The file is followed already: for this container, or for one that was before it.
