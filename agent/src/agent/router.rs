@@ -93,6 +93,7 @@ pub(super) struct Router {
 /// A container as it was seen last.
 struct SeenContainer {
     ended: bool,
+    state: State,
     declared: Arc<Declared>,
 }
 
@@ -217,13 +218,14 @@ impl Router {
         let ended = container.state == State::Exited;
         let known = self.seen.get(&container.id);
         let ended_before = known.map(|seen| seen.ended);
+        let state_before = known.map(|seen| seen.state);
         let declared = known.map(|seen| seen.declared.clone());
         let declared = declared.unwrap_or_else(|| {
             let declared = Arc::new(self.read_declarations(container));
             self.books.shown().declares(&container.id, Some(declared.clone()));
             declared
         });
-        let seen = SeenContainer { ended, declared: declared.clone() };
+        let seen = SeenContainer { ended, state: container.state, declared: declared.clone() };
         self.seen.insert(container.id.clone(), seen);
         let has_changed = ended_before.is_some_and(|before| before != ended);
         let followed = self.books.of_container(&container.id);
@@ -241,7 +243,7 @@ impl Router {
             }
         }
         let reason = self.refusal(container, &declared).or_else(|| {
-            self.seen_files(container, &declared, ended_before);
+            self.seen_files(container, &declared, state_before);
             self.seen_stdout(container, &declared, &mut opened, ended)
         });
         self.routes.registry.set_reason(&container.id, reason);

@@ -34,7 +34,7 @@ impl Router {
         &mut self,
         container: &Container,
         declared: &Arc<Declared>,
-        ended_before: Option<bool>,
+        state_before: Option<State>,
     ) {
         if self.files == FilesPolicy::Off {
             return;
@@ -58,8 +58,7 @@ impl Router {
             self.follow_family(container, Owner::Container(&container.id), &log.log);
             self.follow_family(container, Owner::Workload(&workload), &log.log);
         }
-        let ended = container.state == State::Exited;
-        if ended_before != Some(ended) {
+        if state_before != Some(container.state) {
             self.routes.asker.want(container, wanted);
         }
     }
@@ -137,7 +136,13 @@ impl Router {
             target: target.rules().target.clone(),
             path: Some(file.path.clone()),
         };
-        let Some(key) = self.key_of(container, &file) else { return };
+        let Some(key) = self.key_of(container, &file) else {
+            if container.state == State::Created {
+                // It is told again once it runs.
+                self.routes.asker.released(&container.id, &file.log, &file.path);
+            }
+            return;
+        };
         if let Some(source) = self.books.by_key(&key) {
             return self.take_over(container, log, source, file, target, row);
         }

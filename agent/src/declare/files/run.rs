@@ -184,6 +184,8 @@ impl Loop {
             if let Some(want) = self.wants.get_mut(&key) {
                 want.container = container.clone();
                 want.wanted = wanted;
+                // The container is another than before: whose the files are may be, too.
+                want.told.clear();
                 self.hasten(&key, now);
                 continue;
             }

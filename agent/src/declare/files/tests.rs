@@ -267,10 +267,10 @@ fn a_new_file_is_told_soon_and_once() {
     assert!(began.elapsed() < Duration::from_secs(4), "found by the slow looks only");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(told.lock().unwrap().len(), 2);
-    // Released ones are told again.
+    // Both are told again, the released one as well.
     finder.asker().released(ID, "x", "/app/logs/new/a.log");
     finder.asker().want(&world.container, vec![wanted("/app/logs/new/*.log")]);
-    until(&told, |all| all.len() == 3);
+    until(&told, |all| all.len() == 4);
     assert_eq!(report(&finder.reports(), ID, "x"), Vec::<String>::new());
     finder.asker().forget(ID);
     assert!(Path::new(&world.bind()).exists());
