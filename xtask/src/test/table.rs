@@ -76,7 +76,7 @@ pub(super) const SUITES: &[Suite] = &[
     Suite {
         name: "clippy",
         about: "lints, warnings denied",
-        minutes: 3,
+        minutes: 2,
         work: Work::Cargo(&[
             "clippy",
             "--workspace",
@@ -91,7 +91,7 @@ pub(super) const SUITES: &[Suite] = &[
     Suite {
         name: "unit",
         about: "unit tests of every package, and those of the load generator",
-        minutes: 4,
+        minutes: 3,
         work: Work::Cargo(UNIT),
         ..BASE
     },
@@ -99,14 +99,14 @@ pub(super) const SUITES: &[Suite] = &[
     Suite {
         name: "faults",
         about: "server faults by the stand-in, over HTTP and TLS",
-        minutes: 3,
+        minutes: 2,
         ..BASE
     },
     Suite { name: "sim", about: "the seeded crash test, in one thread", minutes: 2, ..BASE },
     Suite {
         name: "crash",
         about: "200 times kill -9 under load with rotation",
-        minutes: 3,
+        minutes: 2,
         ..BASE
     },
     Suite {
@@ -126,14 +126,14 @@ pub(super) const SUITES: &[Suite] = &[
     Suite {
         name: "manifest",
         about: "our image under log-pilot's manifest, from 6.8 to 9.5 and 2.19 to 3.9",
-        minutes: 4,
+        minutes: 6,
         needs: &[Need::Root, Need::Docker, Need::Servers],
         ..BASE
     },
     Suite {
         name: "rungs",
         about: "the ladder's rungs on Debian's 6.1 in qemu, and on the kernel that runs here",
-        minutes: 6,
+        minutes: 5,
         needs: &[Need::Root, Need::Machine],
         work: Work::Xtask(&["vm", "--kernel", "6.1,native", "--test", "sluice:rungs"]),
         ..BASE
@@ -147,7 +147,7 @@ pub(super) const SUITES: &[Suite] = &[
     Suite {
         name: "speed",
         about: "agent against limit program, per CPU second",
-        minutes: 3,
+        minutes: 2,
         // Without `--check`: the marks are for a quiet machine, the count of documents is for all.
         work: Work::Xtask(&["bench", "drain", "--rounds", "1"]),
         ..BASE
