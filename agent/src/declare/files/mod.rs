@@ -13,6 +13,7 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -76,6 +77,7 @@ enum Command {
 pub struct Finder {
     asker: Asker,
     reports: Reports,
+    looks: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -91,16 +93,22 @@ impl Finder {
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (commands, asked) = unbounded();
         let reports = Reports::default();
-        let (heard, written) = (bell.clone(), reports.clone());
+        let looks = Arc::new(AtomicU64::new(0));
+        let (heard, written, counted) = (bell.clone(), reports.clone(), looks.clone());
         let thread = std::thread::Builder::new()
             .name("files".to_owned())
-            .spawn(move || run::Loop::new(host, news, written, asked, heard).run())?;
+            .spawn(move || run::Loop::new(host, news, written, counted, asked, heard).run())?;
         let asker = Asker { commands, bell };
-        Ok(Self { asker, reports, thread: Some(thread) })
+        Ok(Self { asker, reports, looks, thread: Some(thread) })
     }
 
     pub fn asker(&self) -> Asker {
         self.asker.clone()
+    }
+
+    /// Looks for one log's files so far.
+    pub fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
     }
 
     pub fn reports(&self) -> Reports {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,7 @@ pub(super) struct Loop {
     host: Host,
     news: NewsFn,
     reports: Reports,
+    looks: Arc<AtomicU64>,
     commands: Receiver<Command>,
     bell: Arc<OwnedFd>,
     inotify: Option<Inotify>,
@@ -82,6 +84,7 @@ impl Loop {
         host: Host,
         news: NewsFn,
         reports: Reports,
+        looks: Arc<AtomicU64>,
         commands: Receiver<Command>,
         bell: Arc<OwnedFd>,
     ) -> Self {
@@ -92,6 +95,7 @@ impl Loop {
             host,
             news,
             reports,
+            looks,
             commands,
             bell,
             inotify: inotify.ok(),
@@ -238,6 +242,7 @@ impl Loop {
             return;
         }
         self.due.pop_first();
+        self.looks.fetch_add(1, Ordering::Relaxed);
         let Some(want) = self.wants.get(&key) else { return };
         let seen = look(&self.host, &want.container, &want.wanted);
         self.listen(&key, &seen);

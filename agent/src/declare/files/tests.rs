@@ -275,3 +275,38 @@ fn a_new_file_is_told_soon_and_once() {
     finder.asker().forget(ID);
     assert!(Path::new(&world.bind()).exists());
 }
+
+/// Ten thousand containers that declare a file each: all are found, and then there is rest.
+#[test]
+fn many_containers_cost_no_more_looks_than_few() {
+    const CONTAINERS: usize = 10_000;
+    let world = World::new();
+    put(world.bind().join("a.log"));
+    let told = Arc::new(AtomicU64::new(0));
+    let counted = told.clone();
+    let finder = Finder::start(
+        world.host(),
+        Arc::new(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            true
+        }),
+    )
+    .unwrap();
+    for number in 0..CONTAINERS {
+        let id = format!("{number:064x}");
+        let container = Container { id, ..world.container.clone() };
+        finder.asker().want(&container, vec![wanted("/app/logs/*.log")]);
+    }
+    let began = Instant::now();
+    while told.load(Ordering::Relaxed) < CONTAINERS as u64 {
+        assert!(began.elapsed() < Duration::from_secs(60), "{told:?} after {:?}", began.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // What a look took can ask for more of them; these are over soon.
+    std::thread::sleep(Duration::from_millis(500));
+    let before = (finder.looks(), Instant::now());
+    std::thread::sleep(Duration::from_secs(2));
+    let looks = finder.looks() - before.0;
+    let allowed = before.1.elapsed().as_secs_f64() * 100.0 + 20.0;
+    assert!((looks as f64) <= allowed, "{looks} looks of {allowed}");
+}
