@@ -257,7 +257,8 @@ impl<Handle> Source<Handle> {
             read_failures: 0,
             size_seen: 0,
             bytes_read: 0,
-            complete: record.complete,
+            // One that runs again may write more.
+            complete: record.complete && ended,
         };
         source.decoder.restore(source.frontier.carry.clone());
         source

@@ -27,7 +27,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use engine::Engine;
-use node::{Agent, IMAGE, Pod};
+use node::{Agent, Collected, IMAGE, Pod};
 use received::Received;
 use server::{Release, Server};
 
@@ -69,10 +69,18 @@ fn check(engine: &Engine, release: &Release) -> (u64, u64) {
     let server = Server::start(release, &[]);
     received::put_todays_indices(&server);
     let pod = Pod::new();
-    let mut agent = Agent::started(engine, &server.url);
+    let mut agent = Agent::new(engine, &server.url);
+
+    // What log-pilot had read is not read again.
+    let collected = Collected::run(engine, 100);
+    collected.put_positions(&agent, 60);
+    agent.start();
+    let received = Received::of(&server);
+    received.await_rest("oldout", 60..100, &agent);
+    received.await_rest("oldfile", 60..100, &agent);
+    drop(collected);
 
     // The container of the blog, then killed and started anew in place, then again.
-    let received = Received::of(&server);
     let first = pod.container(engine, 0, 150);
     received.await_lines(&pod, 150, &agent);
     check_fields(&received, &first.id);

@@ -1,7 +1,8 @@
 //! The node: the pod that was written for log-pilot, and the agent in log-pilot's container.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -67,6 +68,55 @@ impl Pod {
     }
 }
 
+/// A container that log-pilot had collected for a while: so many lines in stdout and in a file, of which
+/// it had read so many.
+pub(crate) struct Collected<'a> {
+    volume: TempDir,
+    container: Container<'a>,
+    log: PathBuf,
+}
+
+impl<'a> Collected<'a> {
+    pub(crate) fn run(engine: &'a Engine, lines: u32) -> Self {
+        let volume = TempDir::with_prefix("sluice-collected-").expect("a directory");
+        let script = format!(
+            "i=0; while [ $i -lt {lines} ]; do echo line $i; echo line $i >> /data/old.log; \
+             i=$((i+1)); done; sleep 600"
+        );
+        let container = engine
+            .run("collected")
+            .env("aliyun_logs_oldout", "stdout")
+            .env("aliyun_logs_oldfile", "/data/old.log")
+            .mount(volume.path(), "/data")
+            .sh(&script);
+        let log = container.directory().join(format!("{}-json.log", container.id));
+        let collected = Self { volume, container, log };
+        let last = format!("line {}", lines - 1);
+        until("the container has written its lines", IN_TIME, || {
+            let is_there =
+                |path: &Path| fs::read_to_string(path).is_ok_and(|text| text.contains(&last));
+            (is_there(&collected.log) && is_there(&collected.file())).then_some(())
+        });
+        collected
+    }
+
+    fn file(&self) -> PathBuf {
+        self.volume.path().join("old.log")
+    }
+
+    /// fluentd's files of positions, after so many lines of each log.
+    pub(crate) fn put_positions(&self, agent: &Agent<'_>, lines: usize) {
+        for (log, path) in [("oldout", self.log.clone()), ("oldfile", self.file())] {
+            let text = fs::read_to_string(&path).expect("it can be read");
+            let offset: usize = text.split_inclusive('\n').take(lines).map(str::len).sum();
+            let inode = fs::metadata(&path).expect("it is there").ino();
+            let line = format!("/host{}\t{offset:016x}\t{inode:016x}\n", path.display());
+            let name = format!("{}.{log}.pos", self.container.id);
+            fs::write(agent.positions.path().join(name), line).expect("it can be written");
+        }
+    }
+}
+
 /// log-pilot's container, with nothing changed but the image.
 pub(crate) struct Agent<'a> {
     engine: &'a Engine,
@@ -79,17 +129,16 @@ pub(crate) struct Agent<'a> {
 }
 
 impl<'a> Agent<'a> {
-    pub(crate) fn started(engine: &'a Engine, url: &str) -> Self {
+    /// Not started yet.
+    pub(crate) fn new(engine: &'a Engine, url: &str) -> Self {
         let address = url.strip_prefix("http://").expect("a plain server");
         let (host, port) = address.trim_end_matches('/').split_once(':').expect("host and port");
         let positions = TempDir::with_prefix("sluice-pos-").expect("a directory");
         let (host, port) = (host.to_owned(), port.to_owned());
-        let mut agent = Self { engine, host, port, positions, container: None, number: 0 };
-        agent.start();
-        agent
+        Self { engine, host, port, positions, container: None, number: 0 }
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.number += 1;
         let socket = PathBuf::from(self.engine.socket());
         let container = self

@@ -1,11 +1,12 @@
 //! What the server holds, against what was written.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::common::IN_TIME;
+use super::common::{IN_TIME, wait_until};
 use super::node::{Agent, Pod};
 use super::server::Server;
 use super::station::until;
@@ -78,6 +79,25 @@ impl<'a> Received<'a> {
     #[track_caller]
     pub(crate) fn await_lines(&self, pod: &Pod, lines: usize, agent: &Agent<'_>) {
         self.await_that(pod, agent, |stdout, file| stdout >= lines && file >= lines);
+    }
+
+    /// These lines of the container that log-pilot had collected, each once, and no others.
+    #[track_caller]
+    pub(crate) fn await_rest(&self, target: &str, lines: Range<usize>, agent: &Agent<'_>) {
+        let messages = || {
+            let all = self.all(target);
+            let mut all: Vec<String> = all
+                .iter()
+                .map(|document| document["message"].as_str().unwrap_or_default().to_owned())
+                .collect();
+            all.sort();
+            all
+        };
+        let mut expect: Vec<String> = lines.map(|number| format!("line {number}")).collect();
+        expect.sort();
+        let arrived = wait_until(IN_TIME, || messages().len() >= expect.len());
+        assert!(arrived, "{:?}\n{}", messages(), agent.log());
+        assert_eq!(messages(), expect, "{target}: {}", agent.log());
     }
 
     /// Everything that is in the pod's file, and as much of its output.
