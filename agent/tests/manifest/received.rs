@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::common::{IN_TIME, wait_until};
 use super::node::{Agent, Pod};
-use super::server::Server;
+use super::server::{Server, log_pilots_properties};
 use super::station::until;
 
 /// Documents of one test.
@@ -20,29 +20,12 @@ pub(crate) struct Received<'a> {
 
 /// Today's indices as log-pilot left them: its mapping, under its type where there are types.
 pub(crate) fn put_todays_indices(server: &Server) {
-    let text =
-        json!({"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}});
-    let names = [
-        "docker_container",
-        "host",
-        "index",
-        "k8s_container_name",
-        "k8s_node_name",
-        "k8s_pod",
-        "k8s_pod_namespace",
-        "log",
-        "message",
-        "stream",
-        "topic",
-    ];
-    let mut properties: serde_json::Map<_, _> =
-        names.into_iter().map(|name| (name.to_owned(), text.clone())).collect();
-    properties.insert("time".to_owned(), json!({"type": "date"}));
+    let properties = log_pilots_properties();
     // The agent has the machine's zone, as it has its `/etc/localtime`.
     let day = Command::new("date").arg("+%Y.%m.%d").output().expect("date can be started").stdout;
     let day = String::from_utf8(day).expect("digits").trim().to_owned();
     for target in ["catalina", "access"] {
-        server.create_index_of("fluentd", &format!("{target}-{day}"), &properties.clone().into());
+        server.create_index_of("fluentd", &format!("{target}-{day}"), &properties);
     }
 }
 

@@ -188,3 +188,26 @@ impl Drop for Server {
         until("the server closes", STOP_MAX, || self.child.try_wait().expect("a child of ours"));
     }
 }
+
+/// What dynamic mapping made of log-pilot's documents.
+pub(crate) fn log_pilots_properties() -> Value {
+    let text =
+        json!({"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}});
+    let names = [
+        "docker_container",
+        "host",
+        "index",
+        "k8s_container_name",
+        "k8s_node_name",
+        "k8s_pod",
+        "k8s_pod_namespace",
+        "log",
+        "message",
+        "stream",
+        "topic",
+    ];
+    let mut properties: serde_json::Map<_, _> =
+        names.into_iter().map(|name| (name.to_owned(), text.clone())).collect();
+    properties.insert("time".to_owned(), json!({"type": "date"}));
+    properties.into()
+}

@@ -1,11 +1,11 @@
 //! Today's indices as log-pilot left them: each with a mapping type of its own on Elasticsearch 6.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sluice_bench::load::{Kind, Stream};
 
 use super::common::{IN_TIME, wait_until};
 use super::logs::{DAY, Logs, expect_exactly_once};
-use super::server::Server;
+use super::server::{Server, log_pilots_properties};
 
 const LINES: u64 = 200;
 
@@ -19,7 +19,7 @@ const INDICES: [(&str, Option<&str>, &str); 3] = [
 pub(super) fn check(server: &Server) -> u64 {
     for (target, there, _) in INDICES {
         if let Some(kind) = there {
-            server.create_index_of(kind, &format!("{target}-{DAY}"), &of_log_pilot());
+            server.create_index_of(kind, &format!("{target}-{DAY}"), &log_pilots_properties());
         }
     }
     let mut logs = Logs::sending_to(&server.url);
@@ -58,27 +58,4 @@ pub(super) fn check(server: &Server) -> u64 {
     logs.station.stop();
     expect_exactly_once(server, "typed-*", &logs.ledger());
     all
-}
-
-/// What dynamic mapping made of log-pilot's documents.
-fn of_log_pilot() -> Value {
-    let text =
-        json!({"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}});
-    let names = [
-        "docker_container",
-        "host",
-        "index",
-        "k8s_container_name",
-        "k8s_node_name",
-        "k8s_pod",
-        "k8s_pod_namespace",
-        "log",
-        "message",
-        "stream",
-        "topic",
-    ];
-    let mut properties: serde_json::Map<_, _> =
-        names.into_iter().map(|name| (name.to_owned(), text.clone())).collect();
-    properties.insert("time".to_owned(), json!({"type": "date"}));
-    properties.into()
 }
