@@ -207,14 +207,19 @@ fn only_regular_files_are_logs() {
 }
 
 #[test]
-fn what_is_the_hosts_is_refused_by_name() {
+fn what_the_host_keeps_is_refused_by_name() {
     let mut world = World::new();
     world
         .container
         .mounts
-        .push(Mount { destination: "/host-etc".into(), source: MountSource::Path("/etc".into()) });
-    put(world.dir.path().join("etc/a.log"));
-    world.check_note("/host-etc/a.log", "a directory of the host's");
+        .push(Mount { destination: "/host".into(), source: MountSource::Path("/".into()) });
+    put(world.dir.path().join("var/log/app/a.log"));
+    put(world.dir.path().join("var/log/pods/p/0.log"));
+    put(world.dir.path().join("var/lib/docker/containers/c/c-json.log"));
+    world.check("/host/var/log/app/*.log", &["/host/var/log/app/a.log"]);
+    for path in ["/host/var/log/pods/p/0.log", "/host/var/lib/docker/containers/c/c-json.log"] {
+        world.check_note(path, "a directory of the host's");
+    }
 }
 
 #[test]
@@ -299,7 +304,7 @@ fn many_containers_cost_no_more_looks_than_few() {
     }
     let began = Instant::now();
     while told.load(Ordering::Relaxed) < CONTAINERS as u64 {
-        assert!(began.elapsed() < Duration::from_secs(60), "{told:?} after {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_mins(1), "{told:?} after {:?}", began.elapsed());
         std::thread::sleep(Duration::from_millis(20));
     }
     // What a look took can ask for more of them; these are over soon.

@@ -61,6 +61,24 @@ const HOSTS: [&str; 12] = [
     "/var/log",
 ];
 
+/// What is no log though somebody asks for it by name: the kernel's files, keys, and the runtime's
+/// logs, which are collected as what they are.
+const KEPT: [&str; 6] =
+    ["/dev", "/proc", "/sys", "/var/lib/kubelet/pki", "/var/log/containers", "/var/log/pods"];
+
+/// The nearest mount.
+fn mount_of<'a>(container: &'a Container, path: &Path) -> Option<&'a Mount> {
+    let mounts = container.mounts.iter().filter(|mount| path.starts_with(&mount.destination));
+    mounts.max_by_key(|mount| mount.destination.components().count())
+}
+
+fn place_below(root: &Path, below: &Path) -> Result<Place, Refused> {
+    let name = below.file_name().and_then(|name| name.to_str()).ok_or(Refused::Name)?;
+    let parent = below.parent().unwrap_or(Path::new(""));
+    let directory = Directory::inside(root, parent).ok_or(Refused::Name)?;
+    Ok(Place { directory, name: name.to_owned() })
+}
+
 impl Host {
     /// The place of `path` in a container. `mount` is the one that a process of it has the file
     /// through; without it the engine's description has to do.
@@ -83,18 +101,20 @@ impl Host {
                 let known = known.ok_or(Refused::NoPlace)?;
                 (self.source(container, known)?, known.destination.clone())
             }
-            None => self.root_of(container, path)?,
+            None => self.described(container, path)?,
         };
-        let below = path.strip_prefix(&point).map_err(|_| Refused::Name)?;
-        let name = below.file_name().and_then(|name| name.to_str()).ok_or(Refused::Name)?;
-        let parent = below.parent().unwrap_or(Path::new(""));
-        let directory = Directory::inside(&root, parent).ok_or(Refused::Name)?;
-        Ok(Place { directory, name: name.to_owned() })
+        place_below(&root, path.strip_prefix(&point).map_err(|_| Refused::Name)?)
     }
 
-    /// The same for a file that nobody has open: by the engine's description alone.
+    /// The place of a file that somebody asked for, by the engine's description alone.
     pub fn place_of(&self, container: &Container, path: &str) -> Result<Place, Refused> {
-        self.place(container, Path::new(path), None)
+        let path = Path::new(path);
+        let is_plain = |part| matches!(part, Component::Normal(_) | Component::RootDir);
+        if !path.is_absolute() || !path.components().all(is_plain) {
+            return Err(Refused::Name);
+        }
+        let (root, point) = self.root_of(container, path)?;
+        place_below(&root, path.strip_prefix(&point).map_err(|_| Refused::Name)?)
     }
 
     /// All directories that hold a container's files, with where they stand in it.
@@ -113,27 +133,57 @@ impl Host {
 
     /// The directory that holds a path of a container, and where it stands in the container: the
     /// nearest mount's source, or the container's own layer.
+    ///
+    /// For what was asked for by name: whoever mounts a directory of the host's in a container can
+    /// read it there, so it may be asked for, but for what the system, the engine and this agent
+    /// keep.
     pub fn root_of(
         &self,
         container: &Container,
         path: &Path,
     ) -> Result<(PathBuf, PathBuf), Refused> {
-        let mounts = container.mounts.iter().filter(|mount| path.starts_with(&mount.destination));
-        match mounts.max_by_key(|mount| mount.destination.components().count()) {
+        let Some(mount) = mount_of(container, path) else {
+            return Ok((self.upper(container).ok_or(Refused::NoPlace)?, PathBuf::from("/")));
+        };
+        let root = self.mounted(container, mount)?;
+        let below = path.strip_prefix(&mount.destination).unwrap_or(Path::new(""));
+        let real = root.join(below);
+        let host = Path::new("/").join(real.strip_prefix(&self.prefix).unwrap_or(&real));
+        let keeps = [&self.state_dir, &self.data_root, &self.data_root_of(container)];
+        let is_volume = matches!(mount.source, MountSource::Volume(_));
+        if KEPT.iter().any(|kept| host.starts_with(kept))
+            || !is_volume && keeps.into_iter().any(|kept| real.starts_with(kept))
+        {
+            return Err(Refused::System);
+        }
+        Ok((root, mount.destination.clone()))
+    }
+
+    fn described(&self, container: &Container, path: &Path) -> Result<(PathBuf, PathBuf), Refused> {
+        match mount_of(container, path) {
             Some(mount) => Ok((self.source(container, mount)?, mount.destination.clone())),
             None => Ok((self.upper(container).ok_or(Refused::NoPlace)?, PathBuf::from("/"))),
         }
     }
 
-    fn source(&self, container: &Container, mount: &Mount) -> Result<PathBuf, Refused> {
-        let path = match &mount.source {
+    /// Where a mount's files lie.
+    fn mounted(&self, container: &Container, mount: &Mount) -> Result<PathBuf, Refused> {
+        match &mount.source {
             MountSource::Volume(name) => {
                 let is_plain = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
                 let volumes = self.data_root_of(container).join("volumes");
-                return is_plain.then(|| volumes.join(name).join("_data")).ok_or(Refused::NoPlace);
+                is_plain.then(|| volumes.join(name).join("_data")).ok_or(Refused::NoPlace)
             }
-            MountSource::Path(path) => resolve(&self.prefix, path),
-        };
+            MountSource::Path(path) => Ok(resolve(&self.prefix, path)),
+        }
+    }
+
+    /// The same for what nobody asked for.
+    fn source(&self, container: &Container, mount: &Mount) -> Result<PathBuf, Refused> {
+        let path = self.mounted(container, mount)?;
+        if matches!(mount.source, MountSource::Volume(_)) {
+            return Ok(path);
+        }
         let host = Path::new("/").join(path.strip_prefix(&self.prefix).unwrap_or(&path));
         let is_forbidden = FORBIDDEN.iter().any(|forbidden| host.starts_with(forbidden))
             || HOSTS.iter().any(|whole| host == Path::new(whole));
@@ -226,6 +276,29 @@ mod tests {
         }
         check("relative", None, Err(Refused::Name));
         check("/data/../etc/a", None, Err(Refused::Name));
+    }
+
+    #[test]
+    fn who_asks_by_name_may_have_the_hosts_logs() {
+        let check = |path: &str, expect: Result<&str, Refused>| {
+            let place = host().place_of(&container(), path);
+            let place = place.map(|place| place.directory.path().join(place.name));
+            assert_eq!(place, expect.map(PathBuf::from), "{path}");
+        };
+        check("/all/var/log/syslog", Ok("/host/var/log/syslog"));
+        check("/etc-of-host/a.log", Ok("/host/etc/a.log"));
+        check("/data/x/a.log", Ok("/host/var/lib/docker/volumes/v/_data/x/a.log"));
+        for path in [
+            "/all/proc/kmsg",
+            "/all/var/log/pods/x/0.log",
+            "/all/var/lib/docker/containers/c/c-json.log",
+            "/docker/c/c-json.log",
+            "/pods/0.log",
+        ] {
+            check(path, Err(Refused::System));
+        }
+        check("/data/../etc/a", Err(Refused::Name));
+        check("/own/a.log", Err(Refused::NoPlace));
     }
 
     #[test]
