@@ -90,6 +90,7 @@ fn check(engine: &Engine, release: &Release) -> (u64, u64) {
     received.expect_exactly_once(&pod, &agent);
 
     // The agent is replaced while the workload writes, and its state lives.
+    engine.docker(["kill", "--signal", "KILL", &second.id]);
     let third = pod.container(engine, 2, 1_000_000);
     received.await_lines(&pod, 400, &agent);
     agent.replace();

@@ -137,8 +137,8 @@ impl Router {
             path: Some(file.path.clone()),
         };
         let Some(key) = self.key_of(container, &file) else {
-            if container.state == State::Created {
-                // It is told again once it runs.
+            if container.state != State::Exited {
+                // It is told again, and perhaps the other one has ended by then.
                 self.routes.asker.released(&container.id, &file.log, &file.path);
             }
             return;
@@ -186,8 +186,8 @@ impl Router {
         self.books.add(source, Followed::new(key, &container.id, kind), row);
     }
 
-    /// What is on a volume belongs to the workload, unless another container of it has it and runs.
-    /// `None` if the file is another container's and this one writes no more.
+    /// What is on a volume belongs to the workload, and what is begun for a container stays its own.
+    /// `None` if the file is another container's now, which runs, or this one does not.
     fn key_of(&self, container: &Container, file: &DeclaredFile) -> Option<SourceKey> {
         let of_container =
             SourceKey::declared(Owner::Container(&container.id), &file.log, &file.path);
@@ -201,11 +201,8 @@ impl Router {
         let Some(other) = other.filter(|other| other.container != container.id) else {
             return Some(key);
         };
-        if container.state != State::Running {
-            return None;
-        }
-        let runs = self.seen.get(&other.container).is_some_and(|seen| !seen.ended);
-        Some(if runs { of_container } else { key })
+        let other_runs = self.seen.get(&other.container).is_some_and(|seen| !seen.ended);
+        (container.state == State::Running && !other_runs).then_some(key)
     }
 
     /// The file is followed already: for this container, or for one that was before it.
