@@ -186,14 +186,12 @@ impl Router {
         self.books.add(source, Followed::new(key, &container.id, kind), row);
     }
 
-    /// What is on a volume belongs to the workload, and what is begun for a container stays its own.
-    /// `None` if the file is another container's now, which runs, or this one does not.
+    /// What is on a volume belongs to the workload, and anything else to the container. `None` if the
+    /// file is another container's now, and that one runs, or this one does not.
     fn key_of(&self, container: &Container, file: &DeclaredFile) -> Option<SourceKey> {
-        let of_container =
-            SourceKey::declared(Owner::Container(&container.id), &file.log, &file.path);
-        // Once begun, it stays.
-        if !file.on_volume || self.books.by_key(&of_container).is_some() {
-            return Some(of_container);
+        if !file.on_volume {
+            let owner = Owner::Container(&container.id);
+            return Some(SourceKey::declared(owner, &file.log, &file.path));
         }
         let workload = container.workload();
         let key = SourceKey::declared(Owner::Workload(&workload), &file.log, &file.path);
