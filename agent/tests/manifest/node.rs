@@ -195,12 +195,13 @@ impl<'a> Agent<'a> {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Documents that the server had already, once it has answered for so many and more do not come.
+    /// Documents that this container has delivered, all of which the server had already, once it is so
+    /// many and more do not come.
     pub(crate) fn await_read_again(&self, least: u64) -> u64 {
         let mut last = 0;
         until("what is there is read again", IN_TIME, || {
             std::thread::sleep(Duration::from_millis(1_500));
-            let now = self.conflicts();
+            let now = self.delivered();
             let still = now == last && now >= least;
             last = now;
             still.then_some(now)
@@ -208,13 +209,13 @@ impl<'a> Agent<'a> {
     }
 
     /// Of the agent's own count.
-    fn conflicts(&self) -> u64 {
+    fn delivered(&self) -> u64 {
         let mut client = sluice_bench::http::Client::connect("http://127.0.0.1:9600")
             .expect("the agent serves its metrics");
         let answer = client.request("GET", "/metrics", &[], b"").expect("it answers");
         let text = answer.text();
         text.lines()
-            .filter(|line| line.starts_with("sluice_ship_conflicts_total"))
+            .filter(|line| line.starts_with("sluice_ship_documents_total"))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum::<f64>() as u64
     }
