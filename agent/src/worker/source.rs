@@ -257,8 +257,7 @@ impl<Handle> Source<Handle> {
             read_failures: 0,
             size_seen: 0,
             bytes_read: 0,
-            // One that runs again may write more.
-            complete: record.complete && ended,
+            complete: record.complete,
         };
         source.decoder.restore(source.frontier.carry.clone());
         source
