@@ -247,12 +247,18 @@ fn place<Handle: Clone>(
     });
 }
 
-/// Whether lines of this file are still held: those of text are its last event, which ends with it and
-/// has its rules, though it is read to its end.
+/// Whether something of this file is still held that ends with it, though it is read to its end: lines
+/// of text, which are its last event and have its rules, or what its journal cuts there.
 fn ends_in_carry<Handle>(source: &Source<Handle>, record: &FileRecord) -> bool {
-    let carry = source.frontier.carry.as_ref().filter(|_| source.format == Format::Text);
-    let first = carry.and_then(|carry| carry.first(Stream::Stdout));
-    first.is_some_and(|(file, _)| file.base == record.base)
+    let Some(carry) = &source.frontier.carry else { return false };
+    let is_text = source.format == Format::Text;
+    let ends = |stream: &Stream| {
+        carry.first(*stream).is_some_and(|(file, _)| {
+            let is_cut = || record.journal.cuts(record.frontier).any(|cut| cut == *stream);
+            is_text && file.base == record.base || is_cut()
+        })
+    };
+    Stream::ALL.iter().any(ends)
 }
 
 /// What a file that we have, or had, was compressed to.
