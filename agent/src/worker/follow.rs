@@ -255,7 +255,8 @@ fn ends_in_carry<Handle>(source: &Source<Handle>, record: &FileRecord) -> bool {
     let ends = |stream: &Stream| {
         carry.first(*stream).is_some_and(|(file, _)| {
             let is_cut = || record.journal.cuts(record.frontier).any(|cut| cut == *stream);
-            is_text && file.base == record.base || is_cut()
+            // What began in a later file does not end here.
+            is_text && file.base == record.base || file.base <= record.base && is_cut()
         })
     };
     Stream::ALL.iter().any(ends)

@@ -55,8 +55,7 @@ impl<F: Files> Worker<F> {
             return false;
         }
         if Stream::ALL.iter().any(|stream| source.decoder.has_carry(*stream)) {
-            let born = source.reading_index().and_then(|index| source.files[index].born.as_ref());
-            if born.is_some_and(|born| source.offset < born.reached) {
+            if source.is_behind() {
                 // More of this event may have been sent as one already.
                 return false;
             }

@@ -61,7 +61,7 @@ impl<F: Files> Worker<F> {
         let Some(source) = self.sources.get_mut(&token) else { return };
         source.open_timer = None;
         let timeout = self.settings.partial_timeout;
-        if !source.is_waiting() {
+        if !source.is_waiting() || source.is_behind() {
             // It may have more to read than it has been told of.
             let wait = if source.stalled.is_some() { timeout } else { BUSY_WAIT };
             let later = self.now.after(wait);
@@ -102,7 +102,10 @@ impl<F: Files> Worker<F> {
             let largest = self
                 .carrying
                 .iter()
-                .filter(|token| self.sources[*token].stalled.is_none())
+                .filter(|token| {
+                    let source = &self.sources[*token];
+                    source.stalled.is_none() && !source.is_behind()
+                })
                 .max_by_key(|token| self.sources[*token].carry_bytes)
                 .copied();
             let Some(token) = largest else { break };

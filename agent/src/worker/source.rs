@@ -470,6 +470,12 @@ impl<Handle> Source<Handle> {
         self.stalled.is_none() && !self.probing && !self.is_ready && !self.read_pending
     }
 
+    /// What lies ahead may have been sent already, as it stands without a cut here.
+    pub(super) fn is_behind(&self) -> bool {
+        let born = self.reading_index().and_then(|index| self.files[index].born.as_ref());
+        born.is_some_and(|born| self.offset < born.reached)
+    }
+
     /// Nothing is read, nothing in flight, nothing unfinished.
     pub(super) fn is_drained(&self) -> bool {
         self.finished && self.ledger.is_empty() && !self.in_batch && self.late.is_empty()
