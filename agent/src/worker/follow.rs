@@ -211,6 +211,11 @@ fn place<Handle: Clone>(
         }
         return;
     }
+    let mut record = record;
+    if source.format == Format::Text && name == source.current {
+        // Another log of the family had left it; under this name it is written.
+        record.iter_mut().for_each(|record| record.finished = None);
+    }
     let is_settled = |record: &FileRecord| {
         record.finished == Some(record.frontier) && !ends_in_carry(source, record)
     };

@@ -134,7 +134,7 @@ fn files_that_change_their_names_within_a_pattern_are_read_once() {
     // By number, by date behind and within the name, to another name that fits, and by copying.
     let script = format!(
         "mkdir /l; cd /l; echo a0 > a.log; echo b0 > b.log; echo c0 > c.log; touch /gate/begun; \
-         {}; mv a.log a.log.1; echo a1 > a.log; mv b.log b-2026-11-28.log; echo b1 > b.log; \
+         {}; mv a.log a.log.1; echo a1 > a.log; echo longer than what comes >> a.log; mv b.log b-2026-11-28.log; echo b1 > b.log; \
          mv c.log other-name.log; echo c1 > c.log; touch /gate/renamed; {}; \
          echo c0-late >> other-name.log; cp a.log a-20261129.log; : > a.log; echo a2 >> a.log; \
          gzip -c a.log.1 > a.log.1.gz && rm a.log.1; touch /gate/done; sleep 600",
@@ -150,12 +150,20 @@ fn files_that_change_their_names_within_a_pattern_are_read_once() {
     await_messages(&mut pair, "l", &["a0", "b0", "c0"]);
     gate.open("rename");
     gate.reached("renamed");
-    let renamed = ["a0", "b0", "c0", "a1", "b1", "c1"];
+    let renamed = ["a0", "b0", "c0", "a1", "longer than what comes", "b1", "c1"];
     await_messages(&mut pair, "l", &renamed);
     // Under their new names they are met by an agent that has only its store.
     pair.stop();
     pair.start();
     await_messages(&mut pair, "l", &renamed);
+    gate.open("go");
+    gate.reached("done");
+    let all: Vec<&str> = renamed.into_iter().chain(["c0-late", "a2"]).collect();
+    await_messages(&mut pair, "l", &all);
+    // What was copied and compressed is met again.
+    pair.stop();
+    pair.start();
+    await_messages(&mut pair, "l", &all);
     drop(container);
 }
 
