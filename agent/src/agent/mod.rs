@@ -211,7 +211,6 @@ impl Running {
         )?;
         let (gone, gone_queue) = mpsc::unbounded_channel();
         let (news, declared_files) = router::news_queue();
-        let finder = Finder::start(host(config), news)?;
         let (watcher, sightings) = start_watcher(threads.watch, config, &docker, &inboxes)?;
         let workers = start_workers(config, &counters, &ship, &committer, &watcher, &gone)?;
         let started = workers.iter().map(|worker| worker.inbox().clone()).collect();
@@ -226,6 +225,7 @@ impl Running {
         let links = discover::Links { sightings, changes, add_root };
         let host = host(config);
         let discovery = Arc::new(Discovery::start(docker, links));
+        let finder = Finder::start(host.clone(), discovery.counters().clone(), news)?;
         let routes = Routes {
             inboxes: inboxes.clone(),
             watcher: watcher.clone(),

@@ -90,10 +90,6 @@ impl Import {
         all.map(|at| (self.positions[*at].inode, self.positions[*at].offset)).collect()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
-    }
-
     fn take_pos(&mut self, text: &str, log: &(String, String)) {
         for line in text.lines() {
             let mut fields = line.split('\t');
@@ -209,7 +205,7 @@ mod tests {
         let registry = dir.path().join("registry");
         fs::write(&registry, "[{").unwrap();
         let (import, errors) = Import::read(&dir.path().join("none"), &registry);
-        assert!(import.is_empty());
+        assert!(import.positions.is_empty());
         assert!(errors[0].to_string().contains("registry"), "{}", errors[0]);
         let (_, none) = Import::read(&dir.path().join("none"), &dir.path().join("none"));
         assert!(none.is_empty());

@@ -52,19 +52,14 @@ impl Default for Language {
 }
 
 impl Language {
-    /// Blanks around a prefix are dropped, and so are empty ones.
+    /// These prefixes in place of the default ones, unless nothing is among them. Blanks around one
+    /// are dropped.
     pub fn new<'a>(prefixes: impl IntoIterator<Item = &'a str>) -> Self {
         let trimmed = prefixes.into_iter().map(str::trim).filter(|prefix| !prefix.is_empty());
         let mut prefixes: Vec<String> = trimmed.map(str::to_owned).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
-        Self { prefixes }
-    }
-
-    /// As in log-pilot's `PILOT_LOG_PREFIX`, which replaces the default; nothing in it leaves it.
-    pub fn from_list(list: &str) -> Self {
-        let language = Self::new(list.split(','));
-        if language.prefixes.is_empty() { Self::default() } else { language }
+        if prefixes.is_empty() { Self::default() } else { Self { prefixes } }
     }
 
     fn ranked(&self) -> &[String] {

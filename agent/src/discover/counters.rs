@@ -24,6 +24,8 @@ pub struct Counters {
     pub opens_found: Counter,
     /// Files that were passed over because a container, or the node, has too many.
     pub opens_too_many: Counter,
+    /// Looks for the files of one declared log.
+    pub file_looks: Counter,
 }
 
 impl Counters {
@@ -46,6 +48,7 @@ impl Counters {
             "Container descriptions on disk that could not be read or parsed",
             &self.config_unreadable,
         );
+        counter("file_looks", "Looks for the files of one declared log", &self.file_looks);
         counter(
             "discover_opens_looks",
             "Looks at the files that processes in containers hold open",

@@ -1,7 +1,7 @@
 //! takes: counters of the other rooms, a snapshot of the agent on request
 //! gives: metrics, health, a status page, the control socket, the agent's own log
 //! owns:  the names of metrics; the views of containers and positions
-//! never: reads its own log; shows what a container wrote
+//! never: reads its own log; shows what a container wrote, but to who asks on the control socket
 //!
 //! What holds inside:
 //!

@@ -211,11 +211,10 @@ fn place<Handle: Clone>(
         }
         return;
     }
-    let mut record = record;
-    if source.format == Format::Text && name == source.current {
-        // Another log of the family had left it; under this name it is written.
-        record.iter_mut().for_each(|record| record.finished = None);
-    }
+    // Another log of the family may have left it; under this name it is written.
+    let is_written = source.format == Format::Text && name == source.current;
+    let record = record
+        .map(|record| FileRecord { finished: record.finished.filter(|_| !is_written), ..record });
     let is_settled = |record: &FileRecord| {
         record.finished == Some(record.frontier) && !ends_in_carry(source, record)
     };

@@ -13,7 +13,6 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -21,8 +20,8 @@ use crossbeam_channel::{Sender, unbounded};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::PathPattern;
-use crate::discover::Container;
 use crate::discover::opens::{Host, Place};
+use crate::discover::{Container, Counters};
 
 /// One log of a container.
 #[derive(Clone, Debug)]
@@ -77,7 +76,6 @@ enum Command {
 pub struct Finder {
     asker: Asker,
     reports: Reports,
-    looks: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -89,26 +87,20 @@ pub struct Asker {
 }
 
 impl Finder {
-    pub fn start(host: Host, news: NewsFn) -> io::Result<Self> {
+    pub fn start(host: Host, counters: Counters, news: NewsFn) -> io::Result<Self> {
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (commands, asked) = unbounded();
         let reports = Reports::default();
-        let looks = Arc::new(AtomicU64::new(0));
-        let (heard, written, counted) = (bell.clone(), reports.clone(), looks.clone());
+        let (heard, written) = (bell.clone(), reports.clone());
         let thread = std::thread::Builder::new()
             .name("files".to_owned())
-            .spawn(move || run::Loop::new(host, news, written, counted, asked, heard).run())?;
+            .spawn(move || run::Loop::new(host, news, written, counters, asked, heard).run())?;
         let asker = Asker { commands, bell };
-        Ok(Self { asker, reports, looks, thread: Some(thread) })
+        Ok(Self { asker, reports, thread: Some(thread) })
     }
 
     pub fn asker(&self) -> Asker {
         self.asker.clone()
-    }
-
-    /// Looks for one log's files so far.
-    pub fn looks(&self) -> u64 {
-        self.looks.load(Ordering::Relaxed)
     }
 
     pub fn reports(&self) -> Reports {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::look::{Seen, look};
 use super::{Command, DeclaredFile, FileNews, NewsFn, Reports, Wanted};
-use crate::discover::Container;
 use crate::discover::opens::Host;
+use crate::discover::{Container, Counters};
 use crate::read::file_rank;
 
 /// Between two looks for one log, where nothing is told.
@@ -47,7 +46,7 @@ pub(super) struct Loop {
     host: Host,
     news: NewsFn,
     reports: Reports,
-    looks: Arc<AtomicU64>,
+    counters: Counters,
     commands: Receiver<Command>,
     bell: Arc<OwnedFd>,
     inotify: Option<Inotify>,
@@ -84,7 +83,7 @@ impl Loop {
         host: Host,
         news: NewsFn,
         reports: Reports,
-        looks: Arc<AtomicU64>,
+        counters: Counters,
         commands: Receiver<Command>,
         bell: Arc<OwnedFd>,
     ) -> Self {
@@ -95,7 +94,7 @@ impl Loop {
             host,
             news,
             reports,
-            looks,
+            counters,
             commands,
             bell,
             inotify: inotify.ok(),
@@ -242,7 +241,7 @@ impl Loop {
             return;
         }
         self.due.pop_first();
-        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.counters.file_looks.inc();
         let Some(want) = self.wants.get(&key) else { return };
         let seen = look(&self.host, &want.container, &want.wanted);
         self.listen(&key, &seen);

@@ -94,13 +94,13 @@ fn two_prefixes_in_compose() {
     let container = container(&[], &labels);
     let access = &[("app", "tomcat"), ("index", "tomcat"), ("stage", "test"), ("topic", "tomcat")];
     check(
-        &declared(&container, &Language::from_list("aliyun,custom")),
+        &declared(&container, &Language::new(["aliyun", "custom"])),
         &[
             raw("access /usr/local/tomcat/logs/catalina.*.log", access),
             raw("catalina stdout", &[("app", "tomcat"), ("stage", "test")]),
         ],
     );
-    let without = declared(&container, &Language::from_list("aliyun"));
+    let without = declared(&container, &Language::new(["aliyun"]));
     assert_eq!(logs(&without), ["catalina stdout"]);
 }
 
