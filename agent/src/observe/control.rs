@@ -133,6 +133,9 @@ async fn mounts(State(snapshot): State<SnapshotFn>) -> Response {
     answer(&snapshot, |snapshot| Json(snapshot.mounts).into_response()).await
 }
 
+const NO_CONTAINER: &str = "no container of that name, or several whose ids begin with it; `sluice \
+                            containers` lists them";
+
 #[derive(serde::Deserialize)]
 struct Explained {
     container: String,
@@ -141,7 +144,7 @@ struct Explained {
 async fn explain(State(explain): State<ExplainFn>, Query(wanted): Query<Explained>) -> Response {
     match explain(wanted.container).await {
         Some(view) => Json(view).into_response(),
-        None => (StatusCode::NOT_FOUND, "no container of that name, or several").into_response(),
+        None => (StatusCode::BAD_REQUEST, NO_CONTAINER).into_response(),
     }
 }
 
@@ -153,7 +156,7 @@ async fn silent(State(health): State<Arc<Health>>) -> Response {
 async fn tap(State(tap): State<TapFn>, Query(tapping): Query<Tapping>) -> Response {
     match tap(tapping).await {
         Some(view) => Json(view).into_response(),
-        None => (StatusCode::NOT_FOUND, "no container of that name, or several").into_response(),
+        None => (StatusCode::BAD_REQUEST, NO_CONTAINER).into_response(),
     }
 }
 
@@ -200,6 +203,9 @@ pub enum ControlError {
     /// The socket belongs to the agent's user.
     #[error("may not connect to {}; ask as the user that the agent runs as", path.display())]
     Forbidden { path: PathBuf },
+    /// What was asked for is not there.
+    #[error("{reason}")]
+    Refused { reason: String },
     /// It answered, and not as expected.
     #[error("the agent at {} did not answer: {reason}; see its log", path.display())]
     Failed { path: PathBuf, reason: String },
@@ -219,14 +225,16 @@ pub async fn fetch<T: DeserializeOwned>(state_dir: &Path, page: &str) -> Result<
     let body = tokio::time::timeout(ANSWERLESS_MAX, exchange(stream, page))
         .await
         .map_err(|_| failed(format!("it took longer than {} s", ANSWERLESS_MAX.as_secs())))?
-        .map_err(|fault| failed(fault.to_string()))?;
+        .map_err(|fault| failed(fault.to_string()))?
+        .map_err(|reason| ControlError::Refused { reason })?;
     serde_json::from_slice(&body)
         .map_err(|fault| failed(format!("its answer is of another version: {fault}")))
 }
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn exchange(stream: UnixStream, page: &str) -> Result<Bytes, AnyError> {
+/// The answer, or why the question has none.
+async fn exchange(stream: UnixStream, page: &str) -> Result<Result<Bytes, String>, AnyError> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
@@ -236,7 +244,10 @@ async fn exchange(stream: UnixStream, page: &str) -> Result<Bytes, AnyError> {
     let body = LimitedBody::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();
     driver.abort();
     if status.is_success() {
-        return Ok(body);
+        return Ok(Ok(body));
+    }
+    if status == StatusCode::BAD_REQUEST {
+        return Ok(Err(String::from_utf8_lossy(&body).into_owned()));
     }
     Err(format!("{status}: {}", String::from_utf8_lossy(&body)).into())
 }
