@@ -73,7 +73,9 @@ pub fn dead_letters(state_dir: &Path) -> Vec<Value> {
     let mut letters: Vec<Value> = Vec::new();
     for path in paths {
         let text = std::fs::read_to_string(&path).expect("can be read");
-        for line in text.lines() {
+        // The last one may be on its way while the agent runs: it has no newline yet.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        for line in whole.lines() {
             let letter: Value = serde_json::from_str(line).expect("each line is a JSON object");
             if !letters.iter().any(|known| known["id"] == letter["id"]) {
                 letters.push(letter);
