@@ -4,11 +4,17 @@
 //! another name that fits, without that being known for an older file of the first, moves it from
 //! one log to the other. What the first one has delivered is not delivered again by the second.
 
+use std::time::Duration;
+
+use super::Output;
 use super::source::Source;
 use super::step::Worker;
 use crate::checkpoint::FileRecord;
 use crate::core::SourceToken;
 use crate::read::{Files, Found, FoundKind};
+
+/// A file of the store that is not there under its names is looked for so long by the other logs.
+const MISSED_MAX: Duration = Duration::from_secs(10);
 
 /// Files that may be on their way from one log to another.
 const STRAYED_MAX: usize = 64;
@@ -19,6 +25,33 @@ impl<Handle> Source<Handle> {
         self.strayed.extend(records);
         let surplus = self.strayed.len().saturating_sub(STRAYED_MAX);
         self.strayed.drain(..surplus);
+    }
+
+    /// Declares lost what no other log has found in time; when to look again, if that is not yet.
+    pub(super) fn declare_missed(
+        &mut self,
+        mono_ns: u64,
+        outputs: &mut Vec<Output>,
+    ) -> Option<u64> {
+        let is_open = |record: &FileRecord| record.finished != Some(record.frontier);
+        if !self.strayed.iter().any(is_open) {
+            self.missed_mono_ns = None;
+            return None;
+        }
+        let since = *self.missed_mono_ns.get_or_insert(mono_ns);
+        let until = since + MISSED_MAX.as_nanos() as u64;
+        if mono_ns < until {
+            return Some(until);
+        }
+        self.missed_mono_ns = None;
+        for at in 0..self.strayed.len() {
+            if is_open(&self.strayed[at]) {
+                outputs.push(Output::Lost(self.loss_away(&self.strayed[at])));
+                self.strayed[at].finished = Some(self.strayed[at].frontier);
+                self.dirty = true;
+            }
+        }
+        None
     }
 }
 

@@ -58,13 +58,16 @@ impl<F: Files> Worker<F> {
                 source.patience = if is_clean { LOOKS_MAX } else { 0 };
                 source.patience_with_names = LOOKS_MAX;
                 merge(source, found, &on_disk, outputs);
+                let missed = source.declare_missed(self.now.mono_ns, outputs);
                 // An archive that could not be had may be what one of these became.
                 if is_clean && !on_disk.is_empty() {
                     forget_settled(source, &on_disk);
                 }
-                if waits {
+                let again = waits.then_some(self.now.mono_ns + RESCAN_NS);
+                if let Some(at) = again.into_iter().chain(missed).min() {
                     source.scan_wanted = true;
-                    self.retries.insert((self.now.mono_ns + RESCAN_NS, token));
+                    self.retries.insert((at, token));
+                    waits = true;
                 }
                 None
             }
@@ -337,16 +340,20 @@ fn declare_unseen<Handle>(source: &mut Source<Handle>, outputs: &mut Vec<Output>
 
 /// Files of the store that are not there any more.
 fn declare_gone<Handle>(source: &mut Source<Handle>, outputs: &mut Vec<Output>) {
-    for record in std::mem::take(&mut source.remembered) {
+    let gone = std::mem::take(&mut source.remembered);
+    for record in &gone {
         source.dirty = true;
         source.next_base = source.next_base.max(record.base + record.frontier);
-        if record.finished == Some(record.frontier) {
-            continue;
+    }
+    if source.key.family().is_some() {
+        // Another log may have them by now.
+        source.stray(gone);
+        return;
+    }
+    for record in gone {
+        if record.finished != Some(record.frontier) {
+            outputs.push(Output::Lost(source.loss_away(&record)));
         }
-        let name = format!("{} (inode {})", source.current, record.id.inode);
-        let loss =
-            source.loss(&name, LossReason::RotatedWhileAway, record.frontier, record.finished);
-        outputs.push(Output::Lost(loss));
         // Where its carry would have gone on there is a gap now.
     }
 }

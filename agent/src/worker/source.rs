@@ -80,6 +80,8 @@ pub(super) struct Source<Handle> {
     pub settled: Vec<FileRecord>,
     /// See [`SourceRecord::strayed`].
     pub strayed: Vec<FileRecord>,
+    /// When files of the store were missed of which it is not known yet whether another log has them.
+    pub missed_mono_ns: Option<u64>,
     /// Nobody has the log any more; it goes to the store.
     pub left: bool,
     /// From the store, not met on disk yet.
@@ -218,6 +220,7 @@ impl<Handle> Source<Handle> {
             files_found: 0,
             settled: Vec::new(),
             strayed: record.strayed,
+            missed_mono_ns: None,
             left: false,
             remembered: record.files,
             late: Vec::new(),
@@ -452,6 +455,12 @@ impl<Handle> Source<Handle> {
             born.tail = Tail::new(self.shape, &self.origin, &self.path, target).into();
         }
         self.heed_journal();
+    }
+
+    /// What is left of a file that went while no agent ran.
+    pub(super) fn loss_away(&self, record: &FileRecord) -> Loss {
+        let name = format!("{} (inode {})", self.current, record.id.inode);
+        self.loss(&name, LossReason::RotatedWhileAway, record.frontier, record.finished)
     }
 
     pub(super) fn loss(&self, file: &str, reason: LossReason, from: u64, to: Option<u64>) -> Loss {

@@ -298,3 +298,34 @@ fn formats_and_joined_lines_are_what_the_declaration_says() {
     }
     drop(container);
 }
+
+/// The same while no agent runs: the store knows the file, and its name is another log's now.
+#[test]
+fn a_file_that_changes_its_name_while_no_agent_runs_is_read_on() {
+    let Some(engine) = Engine::given() else { return };
+    let gate = Gate::new();
+    let mut pair = declaring(&engine);
+    let script = format!(
+        "mkdir /l; echo one > /l/one.log; echo gone > /l/gone.log; {}; mv /l/one.log /l/two.log; \
+         rm /l/gone.log; echo late >> /l/two.log; touch /gate/done; sleep 600",
+        wait("go")
+    );
+    let container = engine
+        .run("renames-away")
+        .env("aliyun_logs_l", "/l/*.log")
+        .mount(gate.path(), "/gate")
+        .sh(&script);
+    await_messages(&mut pair, "l", &["one", "gone"]);
+    pair.stop();
+    gate.open("go");
+    gate.reached("done");
+    pair.start();
+    await_messages(&mut pair, "l", &["one", "gone", "late"]);
+    // What was read whole of a file that is gone cannot be known to be whole.
+    for Side { name, station, .. } in pair.sides() {
+        let lost = || station.metric("sluice_losses_total", &["rotated_while_away"]);
+        assert!(wait_until(IN_TIME, || lost() > 0.0), "{name}: {}", station.tail());
+        assert_eq!(lost(), 1.0, "{name}: {}", station.tail());
+    }
+    drop(container);
+}

@@ -54,18 +54,29 @@ impl Router {
             return;
         }
         let workload = container.workload();
+        let mut known = Vec::new();
         for log in &wanted {
-            self.follow_family(container, Owner::Container(&container.id), &log.log);
-            self.follow_family(container, Owner::Workload(&workload), &log.log);
+            for owner in [Owner::Container(&container.id), Owner::Workload(&workload)] {
+                known.extend(self.follow_family(container, owner, &log.log));
+            }
         }
         if state_before != Some(container.state) {
             self.routes.asker.want(container, wanted);
+        }
+        for file in known {
+            self.routes.asker.known(file);
         }
     }
 
     /// Follows the files that the store knows of one log, so that none of them is taken for new
     /// under another name.
-    fn follow_family(&mut self, container: &Container, owner: Owner<'_>, log: &str) {
+    fn follow_family(
+        &mut self,
+        container: &Container,
+        owner: Owner<'_>,
+        log: &str,
+    ) -> Vec<DeclaredFile> {
+        let mut known = Vec::new();
         let family = SourceKey::family_of(owner, log);
         for key in self.stored_families.remove(&family).unwrap_or_default() {
             let Some(path) = key.parts().path.map(str::to_owned) else { continue };
@@ -89,8 +100,10 @@ impl Router {
                 on_volume: matches!(owner, Owner::Workload(_)),
                 with_rotated: true,
             };
-            self.follow_declared(container, file);
+            self.follow_declared(container, file.clone());
+            known.push(file);
         }
+        known
     }
 
     pub(super) fn declared_news(&mut self, news: FileNews) {

@@ -62,6 +62,8 @@ pub type Reports = Arc<Mutex<HashMap<String, HashMap<String, Vec<String>>>>>;
 
 enum Command {
     Want(Box<Container>, Vec<Wanted>),
+    /// The file is followed already.
+    Known(Box<DeclaredFile>),
     Forget(String),
     /// The file is not followed any more; if it comes again, it is new.
     Released {
@@ -122,6 +124,11 @@ impl Asker {
     /// Looks for these from now on, instead of what was wanted of the container before.
     pub fn want(&self, container: &Container, logs: Vec<Wanted>) {
         self.put(Command::Want(Box::new(container.clone()), logs));
+    }
+
+    /// A file that is followed though nobody has found it yet: it is told if it is not there.
+    pub fn known(&self, file: DeclaredFile) {
+        self.put(Command::Known(Box::new(file)));
     }
 
     pub fn forget(&self, container_id: &str) {

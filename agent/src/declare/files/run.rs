@@ -76,6 +76,8 @@ struct Told {
     file: DeclaredFile,
     missing_since: Option<Instant>,
     vanished: bool,
+    /// Whose it is may have changed.
+    again: bool,
 }
 
 impl Loop {
@@ -111,6 +113,7 @@ impl Loop {
             while let Ok(command) = self.commands.try_recv() {
                 match command {
                     Command::Want(container, logs) => self.want(*container, logs),
+                    Command::Known(file) => self.known(*file),
                     Command::Forget(id) => self.forget(&id),
                     Command::Released { container_id, log, path } => {
                         if let Some(want) = self.wants.get_mut(&(container_id, log)) {
@@ -187,8 +190,9 @@ impl Loop {
             if let Some(want) = self.wants.get_mut(&key) {
                 want.container = container.clone();
                 want.wanted = wanted;
-                // The container is another than before: whose the files are may be, too.
-                want.told.clear();
+                for told in want.told.values_mut() {
+                    told.again = true;
+                }
                 self.hasten(&key, now);
                 continue;
             }
@@ -202,6 +206,14 @@ impl Loop {
             };
             self.wants.insert(key.clone(), want);
             self.due.insert((now, key));
+        }
+    }
+
+    fn known(&mut self, file: DeclaredFile) {
+        let key = (file.container_id.clone(), file.log.clone());
+        if let Some(want) = self.wants.get_mut(&key) {
+            let told = Told { file, missing_since: None, vanished: false, again: true };
+            want.told.entry(told.file.path.clone()).or_insert(told);
         }
     }
 
@@ -298,12 +310,12 @@ impl Loop {
             let told = want.told.get_mut(&file.path);
             if let Some(told) = told {
                 told.missing_since = None;
-                if told.file == file && !told.vanished {
+                if told.file == file && !told.vanished && !told.again {
                     continue;
                 }
             }
             if (self.news)(FileNews::Found(file.clone())) {
-                let told = Told { file, missing_since: None, vanished: false };
+                let told = Told { file, missing_since: None, vanished: false, again: false };
                 want.told.insert(told.file.path.clone(), told);
             }
         }
