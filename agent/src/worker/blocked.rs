@@ -1,13 +1,14 @@
 //! Indices that refuse for now. One source at a time tries again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::core::SourceToken;
 
 #[derive(Debug, Default)]
 pub(super) struct Blocked {
-    indices: HashMap<Arc<str>, Refusal>,
+    /// In an order that is the same in each run, as who tries first decides what comes next.
+    indices: BTreeMap<Arc<str>, Refusal>,
 }
 
 #[derive(Debug)]
