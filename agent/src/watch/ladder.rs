@@ -23,6 +23,7 @@ pub(super) struct Ladder {
     standings: Standings,
     counters: Counters,
     limit_reported: bool,
+    no_room_reported: bool,
 }
 
 impl Ladder {
@@ -37,6 +38,7 @@ impl Ladder {
             standings,
             counters,
             limit_reported: false,
+            no_room_reported: false,
         };
         this.open_inotify();
         this
@@ -113,9 +115,25 @@ impl Ladder {
             Some(kernel) if rung.is_kernel() => {
                 self.standings.stands(mount, rung, kernel.refusals(log));
             }
-            _ => self.standings.stands(mount, rung, why),
+            _ => {
+                self.report_no_room(mount, rung, &why);
+                self.standings.stands(mount, rung, why);
+            }
         }
         rung
+    }
+
+    /// Says once that a log stands lower than the one before it on the same mount.
+    fn report_no_room(&mut self, mount: &Path, rung: RungName, why: &str) {
+        let is_told = self.no_room_reported || self.demoted.contains_key(mount);
+        if !is_told && self.standings.is_on_kernel(mount) {
+            self.no_room_reported = true;
+            tracing::warn!(
+                mount = %mount.display(), why, rung = rung.as_str(),
+                "the kernel watcher takes no further log; those that follow get a lower rung \
+                 (sluice_watch_followed)"
+            );
+        }
     }
 
     fn climb(&mut self, log: &Log, mount: &Path) -> (RungName, String) {

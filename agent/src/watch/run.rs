@@ -408,7 +408,7 @@ impl Loop {
             Signal::FileCame { dir, name } => self.roots.file_came(&dir, &name),
             Signal::NamesLost => self.lost(now),
             Signal::WritesLost => {
-                self.counters.overflows.inc();
+                self.count_overflow();
                 for entry in self.proven.entries() {
                     self.announcer.announce(&entry.mark, false, entry.rung());
                 }
@@ -418,7 +418,7 @@ impl Loop {
 
     /// The kernel's queue of names overflowed: any source may have news, any container may have come.
     fn lost(&mut self, now: Now) {
-        self.counters.overflows.inc();
+        self.count_overflow();
         for entry in self.proven.entries() {
             self.announcer.announce(&entry.mark, true, entry.rung());
         }
@@ -430,6 +430,16 @@ impl Loop {
         self.follow_again(behind, now);
         self.rescan(now);
         self.roots.look_again();
+    }
+
+    /// Said once: what comes of it is looks, and on a node that goes on so the metric tells.
+    fn count_overflow(&self) {
+        if self.counters.overflows.inc() == 0 {
+            tracing::warn!(
+                "signals of the kernel were lost; everything is looked at instead, now and \
+                 whenever it happens again (sluice_watch_overflows_total)"
+            );
+        }
     }
 
     fn rescan(&mut self, now: Now) {

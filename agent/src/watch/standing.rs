@@ -27,6 +27,11 @@ impl Standings {
         all.get(mount).is_some_and(|(known, _)| *known == rung)
     }
 
+    pub(super) fn is_on_kernel(&self, mount: &Path) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(mount).is_some_and(|(known, _)| known.is_kernel())
+    }
+
     pub(super) fn stands(&self, mount: &Path, rung: RungName, why: String) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get_mut(mount) {

@@ -73,6 +73,17 @@ impl Agent {
         Self::spawn(command, log)
     }
 
+    /// The same in a mount namespace of its own that takes over no mount of later, as a container
+    /// without propagation: the host's root stands at `prefix` there.
+    pub fn start_apart(prefix: &Path, config: &Path, log: &Path) -> Self {
+        let mut command = dying_with_us("unshare");
+        let script = "mount --rbind / \"$1\" && mount --make-rprivate / && \
+                      exec \"$2\" run --config \"$3\"";
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
+        command.arg(prefix).arg(env!("CARGO_BIN_EXE_sluice")).arg(config);
+        Self::spawn(command, log)
+    }
+
     fn spawn(mut command: Command, log: &Path) -> Self {
         let open = || OpenOptions::new().create(true).append(true).open(log);
         let file = open().expect("the log of the agent can be written");

@@ -110,6 +110,12 @@ pub(super) const SUITES: &[Suite] = &[
         ..BASE
     },
     Suite {
+        name: "attacks",
+        about: "the kernel watcher disturbed from outside, under load",
+        needs: &[Need::Root],
+        ..BASE
+    },
+    Suite {
         name: "servers",
         about: "real Elasticsearch and OpenSearch, from 6.8 to 9.5 and 1.3 to 3.9",
         minutes: 4,
