@@ -4,6 +4,8 @@
 #![allow(clippy::pedantic, reason = "a test says what it does in the plainest way")]
 
 mod common;
+#[path = "start/hidden.rs"]
+mod hidden;
 #[path = "start/pilot.rs"]
 mod pilot;
 

@@ -26,6 +26,8 @@ pub struct Counters {
     pub opens_too_many: Counter,
     /// Looks for the files of one declared log.
     pub file_looks: Counter,
+    /// Declared logs whose files lie on a mount that the agent does not see.
+    pub files_hidden: Gauge,
 }
 
 impl Counters {
@@ -73,6 +75,11 @@ impl Counters {
             "discover_opens_too_many",
             "Times such a file was passed over because its container or the node has too many",
             &self.opens_too_many,
+        );
+        registry.register(
+            "files_hidden",
+            "Declared logs whose files lie on a mount of the host that the agent does not see",
+            self.files_hidden.clone(),
         );
         registry.register("discover_containers", "Containers known", self.containers.clone());
         registry.register(

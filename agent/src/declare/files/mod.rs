@@ -9,6 +9,7 @@ mod look;
 mod run;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 use std::collections::HashMap;
 use std::io;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::look::{Seen, look};
+use super::unseen::Unseen;
 use super::{Command, DeclaredFile, FileNews, NewsFn, Reports, Wanted};
 use crate::discover::opens::Host;
 use crate::discover::{Container, Counters};
@@ -43,6 +45,7 @@ const EVENT_BYTES: usize = 16 << 10;
 type Key = (String, String);
 
 pub(super) struct Loop {
+    unseen: Unseen,
     host: Host,
     news: NewsFn,
     reports: Reports,
@@ -69,6 +72,8 @@ struct Want {
     watches: HashSet<i32>,
     /// By path.
     told: HashMap<String, Told>,
+    /// Its files lie on a mount that this agent does not see.
+    hidden: bool,
 }
 
 /// What was told of a file.
@@ -93,6 +98,7 @@ impl Loop {
             tracing::warn!(%error, "no inotify: new files in containers are found some seconds later");
         });
         Self {
+            unseen: Unseen::new(host.prefix.clone()),
             host,
             news,
             reports,
@@ -203,6 +209,7 @@ impl Loop {
                 not_before: now,
                 watches: HashSet::new(),
                 told: HashMap::new(),
+                hidden: false,
             };
             self.wants.insert(key.clone(), want);
             self.due.insert((now, key));
@@ -228,6 +235,9 @@ impl Loop {
     fn drop_want(&mut self, key: &Key) {
         let Some(want) = self.wants.remove(key) else { return };
         self.due.remove(&(want.at, key.clone()));
+        if want.hidden {
+            self.counters.files_hidden.dec();
+        }
         for number in want.watches {
             self.unwatch(number, key);
         }
@@ -255,7 +265,8 @@ impl Loop {
         self.due.pop_first();
         self.counters.file_looks.inc();
         let Some(want) = self.wants.get(&key) else { return };
-        let seen = look(&self.host, &want.container, &want.wanted);
+        let mut seen = look(&self.host, &want.container, &want.wanted);
+        self.note_hidden(&key, &mut seen);
         self.listen(&key, &seen);
         self.tell(&key, seen);
         let ended = Instant::now();
@@ -265,6 +276,37 @@ impl Loop {
         let slow = Duration::from_secs(1) * many / LOOKS_PER_SECOND_MAX;
         want.at = ended + LOOK_INTERVAL.max(slow).max((ended - began) * REST_SHARE);
         self.due.insert((want.at, key));
+    }
+
+    /// Where nothing fits: whether that is because a mount is not seen.
+    fn note_hidden(&mut self, key: &Key, seen: &mut Seen) {
+        let Some(want) = self.wants.get_mut(key) else { return };
+        let mut hidden = false;
+        for pattern in want.wanted.patterns.iter().filter(|_| seen.files.is_empty()) {
+            let base = pattern.base();
+            let Ok((root, point)) = self.host.root_of(&want.container, base) else { continue };
+            let path = root.join(base.strip_prefix(&point).unwrap_or(Path::new("")));
+            let path = Path::new("/").join(path.strip_prefix(&self.host.prefix).unwrap_or(&path));
+            let Some(mount) = self.unseen.over(&path) else { continue };
+            hidden = true;
+            let note = format!(
+                "{} lies on {} ({}), which was mounted on the host after this agent had started \
+                 and does not reach it; mount the host's / for the agent with \
+                 `mountPropagation: HostToContainer` (Docker: `:ro,rslave`), or start it anew",
+                base.display(),
+                mount.point.display(),
+                mount.kind,
+            );
+            if !want.hidden {
+                tracing::warn!(container = want.container.name, log = want.wanted.log, "{note}");
+            }
+            seen.notes.push(note);
+        }
+        match (std::mem::replace(&mut want.hidden, hidden), hidden) {
+            (false, true) => drop(self.counters.files_hidden.inc()),
+            (true, false) => drop(self.counters.files_hidden.dec()),
+            _ => {}
+        }
     }
 
     /// Listens to the directories that were looked at, and no more to others.
@@ -320,7 +362,7 @@ impl Loop {
             }
         }
         for (path, told) in &mut want.told {
-            let path_of = std::path::Path::new(path);
+            let path_of = Path::new(path);
             let is_there = there.contains(path) || {
                 let current = told.file.place.name.as_str();
                 seen.names.iter().any(|name| {

@@ -19,6 +19,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use mounts::{MountPoint, mount_points};
 pub use place::{Host, Place, Refused};
 pub use probe::probe;
 pub use rule::DENY;

@@ -1,4 +1,4 @@
-//! One line of a process's table of mounts.
+//! A process's table of mounts (proc(5), `/proc/<pid>/mountinfo`).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -30,6 +30,24 @@ impl MountLine {
             Some(Self { point, upper })
         })
     }
+}
+
+/// Where something is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountPoint {
+    pub point: PathBuf,
+    /// `tmpfs`, `ext4`.
+    pub kind: String,
+}
+
+/// All of a table.
+pub fn mount_points(table: &str) -> impl Iterator<Item = MountPoint> {
+    table.lines().filter_map(|line| {
+        let mut fields = line.split(' ');
+        let point = plain(fields.nth(4)?);
+        let kind = fields.skip_while(|field| *field != "-").nth(1)?.to_owned();
+        Some(MountPoint { point, kind })
+    })
 }
 
 /// Blanks and backslashes stand there as octal numbers.
