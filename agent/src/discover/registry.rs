@@ -22,7 +22,14 @@ pub struct Listed {
 /// The containers known now; clones share it. A snapshot for people, never asked by the data's
 /// way.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(Arc<Mutex<BTreeMap<String, Row>>>);
+pub struct Registry(Arc<Mutex<Rows>>);
+
+#[derive(Debug, Default)]
+struct Rows {
+    by_id: BTreeMap<String, Row>,
+    /// Grows when a container comes, changes or goes.
+    version: u64,
+}
 
 #[derive(Debug)]
 struct Row {
@@ -35,43 +42,48 @@ struct Row {
 }
 
 impl Registry {
+    /// The same as long as no container came, changed or went.
+    pub(super) fn version(&self) -> u64 {
+        self.rows().version
+    }
+
     /// Of those that run.
     pub(super) fn running(&self) -> Vec<String> {
         let rows = self.rows();
-        let running = rows.values().filter(|row| row.container.state == State::Running);
+        let running = rows.by_id.values().filter(|row| row.container.state == State::Running);
         running.map(|row| row.container.id.clone()).collect()
     }
 
     /// By full id.
     pub fn exactly(&self, id: &str) -> Option<Container> {
-        self.rows().get(id).map(|row| row.container.clone())
+        self.rows().by_id.get(id).map(|row| row.container.clone())
     }
 
     pub(super) fn knows(&self, id: &str) -> bool {
-        self.rows().contains_key(id)
+        self.rows().by_id.contains_key(id)
     }
 
     /// Notes that a container writes a log to a file, and whether it is collected.
     pub fn note_file(&self, id: &str, path: &str, is_collected: bool) {
-        if let Some(row) = self.rows().get_mut(id) {
+        if let Some(row) = self.rows().by_id.get_mut(id) {
             row.files.insert(path.to_owned(), is_collected);
         }
     }
 
     pub fn forget_file(&self, id: &str, path: &str) {
-        if let Some(row) = self.rows().get_mut(id) {
+        if let Some(row) = self.rows().by_id.get_mut(id) {
             row.files.remove(path);
         }
     }
 
     /// By id.
     pub fn list(&self) -> Vec<Listed> {
-        self.rows().values().map(Row::listed).collect()
+        self.rows().by_id.values().map(Row::listed).collect()
     }
 
     /// By full id, by name, or by a prefix of the id that fits only one.
     pub fn find(&self, wanted: &str) -> Option<Container> {
-        let rows = self.rows();
+        let rows = &self.rows().by_id;
         if let Some(row) = rows.get(wanted) {
             return Some(row.container.clone());
         }
@@ -89,23 +101,28 @@ impl Registry {
 
     /// Notes why the caller does not collect from a container (`None`: it does).
     pub fn set_reason(&self, id: &str, reason: Option<String>) {
-        if let Some(row) = self.rows().get_mut(id) {
+        if let Some(row) = self.rows().by_id.get_mut(id) {
             row.refused = reason;
         }
     }
 
     pub(super) fn put(&self, container: Container, unreadable: Option<String>) {
         let mut rows = self.rows();
-        let before = rows.remove(&container.id).map(|row| (row.refused, row.files));
+        let before = rows.by_id.remove(&container.id);
+        let is_same = before.as_ref().is_some_and(|row| row.container == container);
+        rows.version += u64::from(!is_same);
+        let before = before.map(|row| (row.refused, row.files));
         let (refused, files) = before.unwrap_or_default();
-        rows.insert(container.id.clone(), Row { container, unreadable, refused, files });
+        rows.by_id.insert(container.id.clone(), Row { container, unreadable, refused, files });
     }
 
     pub(super) fn remove(&self, id: &str) {
-        self.rows().remove(id);
+        let mut rows = self.rows();
+        rows.version += 1;
+        rows.by_id.remove(id);
     }
 
-    fn rows(&self) -> MutexGuard<'_, BTreeMap<String, Row>> {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
         // A panic while it was held leaves a map that is still whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -58,8 +58,12 @@ struct Hints {
     group: Fanotify,
     /// Of each file system that is marked its device, and any descriptor of it.
     marked: Vec<(u64, OwnedFd)>,
-    /// Directory on the host, container, directory in the container.
+    /// By container: directories on the host, and where each stands in the container.
     roots: HashMap<String, Vec<(PathBuf, PathBuf)>>,
+    /// The same by directory: the containers, and where it stands in each.
+    by_root: HashMap<PathBuf, Vec<(String, PathBuf)>>,
+    /// Of the registry, when that was learned.
+    version: Option<u64>,
     directories: HashMap<Handle, Option<(String, PathBuf)>>,
 }
 
@@ -269,8 +273,14 @@ impl Loop {
 impl Hints {
     fn start(data_root: &Path) -> io::Result<Self> {
         let group = Fanotify::new()?;
-        let (roots, directories) = (HashMap::new(), HashMap::new());
-        let mut hints = Self { group, marked: Vec::new(), roots, directories };
+        let mut hints = Self {
+            group,
+            marked: Vec::new(),
+            roots: HashMap::new(),
+            by_root: HashMap::new(),
+            version: None,
+            directories: HashMap::new(),
+        };
         hints.mark(data_root)?;
         Ok(hints)
     }
@@ -290,23 +300,44 @@ impl Hints {
 
     /// Where the files of new containers lie.
     fn learn(&mut self, registry: &Registry, settings: &OpensSettings) {
+        // Before the look: what changes during it is learned the next time.
+        let version = Some(registry.version());
+        if self.version != version {
+            self.version = version;
+            self.learn_roots(registry, settings);
+            self.directories.clear();
+        }
+        if self.directories.len() > DIRECTORIES_MAX {
+            self.directories.clear();
+        }
+    }
+
+    fn learn_roots(&mut self, registry: &Registry, settings: &OpensSettings) {
         let running: HashSet<String> = registry.running().into_iter().collect();
-        let before = self.roots.len();
-        self.roots.retain(|id, _| running.contains(id));
-        let mut changed = self.roots.len() != before;
+        let gone: Vec<String> =
+            self.roots.keys().filter(|id| !running.contains(*id)).cloned().collect();
+        for id in gone {
+            for (root, _) in self.roots.remove(&id).unwrap_or_default() {
+                let containers = self.by_root.entry(root.clone()).or_default();
+                containers.retain(|(other, _)| *other != id);
+                if containers.is_empty() {
+                    self.by_root.remove(&root);
+                }
+            }
+        }
         for id in running {
             if self.roots.contains_key(&id) || settings.own_container_id.as_ref() == Some(&id) {
                 continue;
             }
-            if let Some(container) = registry.exactly(&id) {
-                // Refused, its files are found by the look.
-                let _ = self.mark(&settings.host.data_root_of(&container));
-                self.roots.insert(id, settings.host.roots(&container));
-                changed = true;
+            let Some(container) = registry.exactly(&id) else { continue };
+            // Refused, its files are found by the look.
+            let _ = self.mark(&settings.host.data_root_of(&container));
+            let roots = settings.host.roots(&container);
+            for (root, inside) in &roots {
+                let containers = self.by_root.entry(root.clone()).or_default();
+                containers.push((id.clone(), inside.clone()));
             }
-        }
-        if changed || self.directories.len() > DIRECTORIES_MAX {
-            self.directories.clear();
+            self.roots.insert(id, roots);
         }
     }
 
@@ -337,14 +368,11 @@ impl Hints {
             fs::read_link(format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd())).ok()
         });
         let found = path.and_then(|path| {
-            let roots = self
-                .roots
-                .iter()
-                .flat_map(|(id, roots)| roots.iter().map(move |(root, inside)| (id, root, inside)));
-            let fitting = roots.filter(|(_, root, _)| path.starts_with(root));
-            // Of two containers with one volume always the same one.
-            let (id, root, inside) =
-                fitting.max_by_key(|(id, root, _)| (root.components().count(), *id))?;
+            // The nearest directory; of two containers with one volume always the same one.
+            let nearest =
+                |root: &Path| self.by_root.get(root).map(|found| (root.to_owned(), found));
+            let (root, containers) = path.ancestors().find_map(nearest)?;
+            let (id, inside) = containers.iter().max_by_key(|(id, _)| id)?;
             Some((id.clone(), inside.join(path.strip_prefix(root).ok()?)))
         });
         self.directories.insert(directory.clone(), found.clone());
