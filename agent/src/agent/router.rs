@@ -21,7 +21,7 @@ use books::{Books, Followed, Kind};
 
 use super::Inboxes;
 use crate::checkpoint::{Commit, Import, SourceRecord};
-use crate::config::{Config, Files as FilesPolicy, ReadFrom, Stdout as StdoutPolicy};
+use crate::config::{Config, Files as FilesPolicy, ReadFrom, Shape, Stdout as StdoutPolicy};
 use crate::core::limits::SOURCES_MAX;
 use crate::core::{FieldRules, LossReason, Now, Origin, Owner, SourceKey, SourceToken, matches};
 use crate::declare::{
@@ -62,6 +62,8 @@ pub(super) struct Queues {
 pub(super) struct Router {
     routes: Routes,
     node: String,
+    /// Whether documents have log-pilot's names.
+    is_pilot: bool,
     /// What log-pilot calls the node, if it was told.
     node_variable: Option<String>,
     /// Where the host's root is mounted.
@@ -162,6 +164,7 @@ impl Router {
         Ok(Self {
             routes,
             node,
+            is_pilot: config.shape != Shape::Ecs,
             node_variable: std::env::var("NODE_NAME").ok(),
             host_prefix: config.docker.host_prefix.clone(),
             host,
@@ -378,13 +381,17 @@ impl Router {
             .map(|(name, value)| (name.replace('.', "_"), value.clone()))
             .collect();
         let tags = log.map(|log| log.tags.clone()).unwrap_or_default();
-        let extra = declare::pilot_fields(
-            &container.labels,
-            self.node_variable.as_deref(),
-            log.map_or(&self.target, |log| &log.name),
-            log.and_then(|log| log.target.as_deref()),
-            &tags,
-        );
+        let extra = if self.is_pilot {
+            declare::pilot_fields(
+                &container.labels,
+                self.node_variable.as_deref(),
+                log.map_or(&self.target, |log| &log.name),
+                log.and_then(|log| log.target.as_deref()),
+                &tags,
+            )
+        } else {
+            BTreeMap::new()
+        };
         labels.extend(tags);
         Origin {
             container_id: container.id.clone(),

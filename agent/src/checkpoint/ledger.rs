@@ -56,12 +56,16 @@ impl<Place> Ledger<Place> {
         while self.marks.front().is_some_and(|mark| mark.batch.is_none()) {
             frontier = self.marks.pop_front().map(|mark| mark.place);
         }
+        // Most logs are idle, and there may be thousands of them.
+        if self.marks.is_empty() {
+            self.marks = VecDeque::new();
+        }
         frontier
     }
 
     /// Forgets what is in flight; it will be read again.
     pub fn clear(&mut self) {
-        self.marks.clear();
+        self.marks = VecDeque::new();
     }
 
     pub fn is_empty(&self) -> bool {

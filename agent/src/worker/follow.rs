@@ -238,6 +238,8 @@ fn place<Handle: Clone>(
     let born = record.map(|record| revive(source, record, size));
     let sequence = source.next_sequence;
     source.next_sequence += 1;
+    // Most logs have one file, and there may be thousands of them.
+    source.files.reserve_exact(1);
     source.files.push_back(FileState {
         sequence,
         id,

@@ -37,7 +37,8 @@ pub struct Worker<F: Files> {
     pub(super) counters: WorkerCounters,
     pub(super) now: Now,
     pub(super) files: F,
-    pub(super) sources: HashMap<SourceToken, Source<F::Handle>>,
+    /// Each in a place of its own: a map that grows would hold most of them twice.
+    pub(super) sources: HashMap<SourceToken, Box<Source<F::Handle>>>,
     /// Sources that may have bytes, each once.
     pub(super) ready: VecDeque<SourceToken>,
     pub(super) retries: BTreeSet<(u64, SourceToken)>,
@@ -243,7 +244,8 @@ impl<F: Files> Worker<F> {
             Input::Receipt(receipt) => self.receipt(&receipt, outputs),
             Input::Committed(sequence) => self.committed(sequence, outputs),
             Input::Positions(reply) => {
-                let mut positions: Vec<_> = self.sources.values().map(Source::position).collect();
+                let mut positions: Vec<_> =
+                    self.sources.values().map(|source| source.position()).collect();
                 positions.sort_by(|a, b| a.source.cmp(&b.source));
                 // Whoever asked may have gone.
                 let _ = reply.try_send(positions);
@@ -267,7 +269,7 @@ impl<F: Files> Worker<F> {
         }
         self.carry_bytes += source.carry_bytes;
         self.join_family(token, &source);
-        self.sources.insert(token, source);
+        self.sources.insert(token, Box::new(source));
         self.start_scan(token);
     }
 
