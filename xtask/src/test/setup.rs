@@ -69,9 +69,10 @@ pub(super) fn install(suites: &[&Suite]) -> Result<()> {
 /// Fetches jars and kernels, where a suite wants them; if none can be had, that suite goes to
 /// `outcomes`.
 pub(super) fn prepare(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) -> Prepared {
+    let need = |need: Need| suites.iter().filter(move |suite| suite.needs.contains(&need));
     let mut servers = Vec::new();
-    for suite in suites.iter().filter(|suite| suite.needs.contains(&Need::Servers)) {
-        let mut reason = String::new();
+    let mut reason = String::new();
+    if need(Need::Servers).next().is_some() {
         for (family, version) in SERVERS {
             match server(*family, version).and_then(|release| release.fetch().map(|()| release)) {
                 Ok(release) => servers.push(release),
@@ -81,12 +82,13 @@ pub(super) fn prepare(suites: &[&'static Suite], outcomes: &mut Vec<Outcome>) ->
                 }
             }
         }
-        if servers.is_empty() {
-            let missing = Missing { what: "no server could be fetched".into(), way_out: reason };
-            outcomes.push(Outcome::left_out(suite, missing));
-        }
     }
-    for suite in suites.iter().filter(|suite| suite.needs.contains(&Need::Machine)) {
+    for suite in need(Need::Servers).filter(|_| servers.is_empty()) {
+        let way_out = reason.clone();
+        let missing = Missing { what: "no server could be fetched".into(), way_out };
+        outcomes.push(Outcome::left_out(suite, missing));
+    }
+    for suite in need(Need::Machine) {
         if let Err(error) = vm::fetch() {
             let missing = Missing {
                 what: "no kernel could be fetched".into(),
