@@ -409,8 +409,10 @@ impl Loop {
             Signal::NamesLost => self.lost(now),
             Signal::WritesLost => {
                 self.count_overflow();
-                for entry in self.proven.entries() {
-                    self.announcer.announce(&entry.mark, false, entry.rung());
+                // Gathered like any other: what was also heard of is told once.
+                let all: Vec<_> = self.proven.entries().map(|entry| entry.log.source).collect();
+                for source in all {
+                    self.hear(Signal::News { source, names: false }, now);
                 }
             }
         }
