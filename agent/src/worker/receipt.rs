@@ -1,6 +1,6 @@
 //! What the output says, brought home to the sources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Output;
@@ -105,9 +105,10 @@ impl<F: Files> Worker<F> {
         }
     }
 
-    /// Lets the sources go on that wait for an index.
+    /// Lets the sources go on that wait for an index, in the order of their tokens, as it decides in
+    /// which order their lines are sent.
     fn release(&mut self, index: &str) {
-        let waiting: Vec<SourceToken> = self
+        let waiting: BTreeSet<SourceToken> = self
             .sources
             .values()
             .filter(|source| source.stalled.as_deref() == Some(index))

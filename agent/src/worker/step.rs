@@ -37,7 +37,8 @@ pub struct Worker<F: Files> {
     pub(super) counters: WorkerCounters,
     pub(super) now: Now,
     pub(super) files: F,
-    /// Each in a place of its own: a map that grows would hold most of them twice.
+    /// Each in a place of its own: a map that grows would hold most of them twice. It is looked up
+    /// for each turn; its order differs from run to run and may decide nothing.
     pub(super) sources: HashMap<SourceToken, Box<Source<F::Handle>>>,
     /// Sources that may have bytes, each once.
     pub(super) ready: VecDeque<SourceToken>,
