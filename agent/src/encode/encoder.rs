@@ -27,6 +27,10 @@ pub struct EncoderSettings {
 pub struct Encoder {
     settings: EncoderSettings,
     current: Option<Current>,
+    /// Counts the tails that came one after the other. An address would not tell two apart: the
+    /// memory of one that is gone becomes the next one's or not, and a body would not be a function
+    /// of its documents.
+    tail_number: usize,
     attributes: Attributes,
     extracted: Extracted,
     /// The last time of reading that a document needed.
@@ -82,6 +86,7 @@ impl Encoder {
         Self {
             settings,
             current: None,
+            tail_number: 0,
             attributes: Attributes::default(),
             extracted: Extracted::default(),
             seen: (Seen::default(), Seen::default().text()),
@@ -107,6 +112,10 @@ impl Encoder {
             }
             _ => (None, None, None),
         };
+        // Both are there, so these addresses do tell.
+        if !self.current.as_ref().is_some_and(|before| Arc::ptr_eq(&before.tail, &tail)) {
+            self.tail_number += 1;
+        }
         self.current = Some(Current { slice, number: None, tail, target, dated, undated, said });
     }
 
@@ -179,7 +188,7 @@ impl Encoder {
             self.taps.take(current.slice.source, &parts);
         }
         let tail = &current.tail;
-        self.writer.ends_with_tail(Arc::as_ptr(tail).addr(), tail.bytes_len());
+        self.writer.ends_with_tail(self.tail_number, tail.bytes_len());
         self.writer.settle();
     }
 

@@ -89,6 +89,29 @@ fn lines(shape: Shape, event: &Event<'_>) -> (String, String) {
     (action.to_owned(), document.trim_end().to_owned())
 }
 
+/// What a file's lines were written with is gone with the file, and its memory becomes another's.
+#[test]
+fn a_body_does_not_depend_on_where_tails_lie() {
+    let body = |are_kept: bool| {
+        let mut encoder = encoder(Shape::Ecs, Codec::Sluice);
+        let begin = |encoder: &mut Encoder, path: &str| {
+            let tail = Arc::new(Tail::new(Shape::Ecs, &origin(), path, "shop"));
+            encoder.begin(slice(0), tail.clone(), rules("shop", Zone::Utc));
+            tail
+        };
+        let mut kept = Vec::new();
+        for _ in 0..100 {
+            let tail = begin(&mut encoder, "/logs/4f5e-json.log");
+            push(&mut encoder, &event(&[b"GET /"]));
+            // A turn that comes to no event.
+            begin(&mut encoder, "/logs/another-json.log");
+            kept.extend(Some(tail).filter(|_| are_kept));
+        }
+        encoder.seal(BatchId(1), 0).body.bytes
+    };
+    assert!(body(true) == body(false));
+}
+
 #[test]
 fn ecs_document() {
     let (action, document) = lines(Shape::Ecs, &event(&[b"GET \\\"/\\\"", b" 200"]));
