@@ -19,12 +19,14 @@ use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettin
 use crate::disk::{Disk, SimFiles};
 use crate::rng::Rng;
 use crate::server::{Answer, Server};
+use crate::traffic::Traffic;
 use crate::writer::{Container, Joins, LATE, NEVER_MS, Options};
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 
 pub(crate) struct World {
+    pub traffic: Traffic,
     seed: u64,
     rng: Rng,
     now: Now,
@@ -103,6 +105,7 @@ impl World {
         let now = Now { mono_ns: SECOND, wall_ns: wall };
         let disk = Rc::new(RefCell::new(Disk::default()));
         let mut world = Self {
+            traffic: Traffic::default(),
             seed,
             now,
             disk,
@@ -167,7 +170,7 @@ impl World {
     }
 
     /// Runs to the end; `Err` says what is wrong with the books.
-    pub(crate) fn run(mut self) -> Result<(), String> {
+    pub(crate) fn run(&mut self) -> Result<(), String> {
         let limit = self.now.mono_ns + 3_600 * SECOND;
         let mut quiet_since = None;
         while self.now.mono_ns < limit {
@@ -272,8 +275,9 @@ impl World {
                 }
             }
             Event::Request(of, request) => {
+                let answer = self.server.answer(&request.kind, &mut self.rng, self.now.mono_ns);
+                self.traffic.request(self.now.mono_ns, of, &request, &answer);
                 let ship::Request { id, kind, .. } = request;
-                let answer = self.server.answer(&kind, &mut self.rng, self.now.mono_ns);
                 if std::env::var_os("SLUICE_SIM_SEED").is_some() {
                     let what = match &kind {
                         ship::RequestKind::Bulk { cut, .. } => format!(
@@ -402,6 +406,7 @@ impl World {
     }
 
     fn apply(&mut self, commit: Commit) {
+        self.traffic.commit(self.now.mono_ns, self.lives, &commit);
         for (key, value) in commit.puts {
             match value {
                 Some(bytes) => self.store.insert(key, bytes),
@@ -528,6 +533,7 @@ impl World {
             }
             ship::Output::Receipt { receipt, .. } => agent.inputs.push(Input::Receipt(receipt)),
             ship::Output::WriteDeadLetter { letter, batch, documents } => {
+                self.traffic.letters(self.now.mono_ns, agent.life, &batch, &documents);
                 let body = inflate(&batch).expect("the batch is whole");
                 for Letter { document: number, .. } in documents {
                     let text = &body[document(&batch, number as usize)];
