@@ -34,7 +34,7 @@ use crate::encode::{Rules, Target, ZoneError, sanitise};
 use crate::observe::{Health, Step};
 use crate::read::StartAt;
 use crate::watch::Watcher;
-use crate::worker::{Follow, Input, Loss, LossLabel, WorkerCounters};
+use crate::worker::{Follow, Input, Loss, WorkerCounters};
 
 /// What the router is connected to.
 pub(super) struct Routes {
@@ -113,8 +113,7 @@ fn host_path(prefix: &Path, path: &Path) -> String {
 /// Logs and counts a declared loss.
 pub(super) fn declare(loss: &Loss, counters: &WorkerCounters) {
     let Loss { source, container, file, reason, from, to } = loss;
-    let label = LossLabel { reason: reason.as_str(), container: container.clone() };
-    counters.losses.get_or_create(&label).inc();
+    counters.losses.count(*reason, container);
     let to = to.map_or_else(|| "unknown".to_owned(), |to| to.to_string());
     tracing::error!(
         %source, container, file, reason = reason.as_str(), from, to,

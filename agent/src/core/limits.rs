@@ -40,6 +40,10 @@ pub const RESERVE_BYTES_MAX: u64 = 256 << 20;
 /// output that is slower than this sees times that stand still, and no journal that grows.
 pub const SEEN_ENTRIES_MAX: usize = 64;
 
+/// Containers that have a figure of their own among declared losses. A figure is there until the
+/// agent ends, and containers come and go; the agent's log names them all.
+pub const LOSS_CONTAINERS_MAX: usize = 1_000;
+
 /// Names in one container's log directory that are looked at.
 pub const FILES_PER_SOURCE_MAX: usize = 1_024;
 

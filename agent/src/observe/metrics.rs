@@ -96,7 +96,7 @@ fn register_worker(own: &mut Registry, counters: &WorkerCounters) {
     own.register("damaged", about("damaged"), damaged.clone());
     own.register("damaged_bytes", about("damaged_bytes"), damaged_bytes.clone());
     own.register("unparsed", about("unparsed"), unparsed.clone());
-    own.register("losses", about("losses"), losses.clone());
+    own.register("losses", about("losses"), losses.family.clone());
     let mut gauge = |name: &str, help: &str, gauge: &Gauge| {
         own.register(name, help, gauge.clone());
     };
@@ -280,7 +280,7 @@ const FAMILIES: [[&str; 4]; 11] = [
         "counter",
         "reason, container",
         "Declared losses: removed_while_away, deleted_before_open, rotated_while_away, \
-         rotated_unseen, truncated, read_error",
+         rotated_unseen, truncated, read_error; beyond 1000 containers without a name",
     ],
     ["watch_news", "counter", "rung", "News passed to workers"],
     [

@@ -25,7 +25,7 @@ mod step;
 mod thread;
 mod turn;
 
-pub use counters::{LossLabel, ReasonLabel, WorkerCounters};
+pub use counters::{LossLabel, Losses, ReasonLabel, WorkerCounters};
 pub use source::Position;
 pub use step::{Worker, WorkerSettings};
 pub use thread::{Inbox, WorkerThread};
