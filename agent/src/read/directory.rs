@@ -38,6 +38,13 @@ impl Directory {
         &self.path
     }
 
+    /// Whether the root that it is inside of does not exist. An empty one may be a mount that is not
+    /// there for the moment.
+    pub fn is_gone(&self) -> bool {
+        let root = self.root.as_ref();
+        root.is_some_and(|root| rustix::fs::stat(root).err() == Some(Errno::NOENT))
+    }
+
     /// Opens it for listing. What stands there in its place counts as its absence.
     pub fn open(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -188,7 +188,8 @@ impl Files for LocalFiles {
             && let Some(ScanJob { opened, held, .. }) = take(&job)
         {
             let look = Err(ScanFailure { error, opened, held });
-            let _ = self.done.send(Completion::Scanned(ScanResult { source, look }));
+            let _ =
+                self.done.send(Completion::Scanned(ScanResult { source, look, is_gone: false }));
             self.wake.wake();
         }
     }

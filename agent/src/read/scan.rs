@@ -97,6 +97,8 @@ impl Begin {
 pub struct ScanResult<Handle> {
     pub source: SourceToken,
     pub look: Result<Look<Handle>, ScanFailure<Handle>>,
+    /// Not only the files are not there, but all that the directory lies in.
+    pub is_gone: bool,
 }
 
 /// The directory could not be read. What was open comes back, since it may have no name any more.
@@ -110,8 +112,10 @@ pub struct ScanFailure<Handle> {
 
 /// Does the job. Blocks.
 pub fn scan(job: ScanJob<Shared>) -> ScanResult<Shared> {
-    let source = job.source;
-    ScanResult { source, look: look(job) }
+    let (source, directory) = (job.source, job.directory.clone());
+    let look = look(job);
+    let is_empty = matches!(&look, Ok(Look::Whole { on_disk, .. }) if on_disk.is_empty());
+    ScanResult { source, look, is_gone: is_empty && directory.is_gone() }
 }
 
 /// Listings until two agree. A rotation renames a file within microseconds, and a listing takes

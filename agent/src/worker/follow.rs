@@ -45,13 +45,15 @@ impl<F: Files> Worker<F> {
     }
 
     pub(super) fn scanned(&mut self, result: ScanResult<F::Handle>, outputs: &mut Vec<Output>) {
-        let ScanResult { source: token, mut look } = result;
+        let ScanResult { source: token, mut look, is_gone } = result;
         let mut waits = false;
         if let Ok(Look::Whole { found, .. }) = &mut look {
             waits = self.leave_to_family(token, found);
         }
         let Some(source) = self.sources.get_mut(&token) else { return };
         source.scan_running = false;
+        // Its volume went with its container, so nobody comes for it.
+        source.removed |= source.orphaned && is_gone;
         let again = match look {
             Ok(Look::Whole { found, on_disk, is_clean }) => {
                 // What was passed over once is not waited for again.
@@ -64,7 +66,14 @@ impl<F: Files> Worker<F> {
                     forget_settled(source, &on_disk);
                 }
                 let again = waits.then_some(self.now.mono_ns + RESCAN_NS);
-                if let Some(at) = again.into_iter().chain(missed).min() {
+                // A volume is deleted a moment after its container, and who tells of it may have
+                // gone with it.
+                let waits_for_end = source.orphaned && !source.left && !source.removed;
+                if waits_for_end && source.orphan_look_ns <= self.now.mono_ns {
+                    source.orphan_look_ns = self.now.mono_ns + ORPHAN_LOOK_NS;
+                }
+                let orphan = waits_for_end.then_some(source.orphan_look_ns);
+                if let Some(at) = again.into_iter().chain(missed).chain(orphan).min() {
                     source.scan_wanted = true;
                     self.retries.insert((at, token));
                     waits = true;
@@ -111,6 +120,10 @@ impl<F: Files> Worker<F> {
 
 /// After a directory that could not be read.
 const RESCAN_NS: u64 = 1_000_000_000;
+
+/// Between two looks at the log of a container that is deleted, for as long as it is held open for
+/// the next one.
+const ORPHAN_LOOK_NS: u64 = 5_000_000_000;
 
 /// After a look that came to no end: compressing a log of the usual size takes about this long.
 const LOOK_AGAIN_NS: u64 = 20_000_000;

@@ -92,6 +92,9 @@ pub enum Input {
     Ended(SourceToken, bool),
     /// Container and log are deleted.
     Removed(SourceToken),
+    /// The container is deleted, and its log may stay and be another's. If what it lies on is
+    /// deleted too, that is the end of it.
+    Orphaned(SourceToken),
     /// The log has another container now.
     Taken(Box<Takeover>),
     /// Its container is gone and the log is not: what is there is delivered, and its positions

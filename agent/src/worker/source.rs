@@ -82,6 +82,10 @@ pub(super) struct Source<Handle> {
     pub strayed: Vec<FileRecord>,
     /// When files of the store were missed of which it is not known yet whether another log has them.
     pub missed_mono_ns: Option<u64>,
+    /// Its container is deleted, and no other has the log yet.
+    pub orphaned: bool,
+    /// When it is looked at again for that.
+    pub orphan_look_ns: u64,
     /// Nobody has the log any more; it goes to the store.
     pub left: bool,
     /// From the store, not met on disk yet.
@@ -221,6 +225,8 @@ impl<Handle> Source<Handle> {
             settled: Vec::new(),
             strayed: record.strayed,
             missed_mono_ns: None,
+            orphaned: false,
+            orphan_look_ns: 0,
             left: false,
             remembered: record.files,
             late: Vec::new(),
@@ -442,6 +448,9 @@ impl<Handle> Source<Handle> {
         self.origin = origin;
         self.target = target;
         self.ended = ended;
+        // Also if the volume of the container before was deleted with it.
+        self.removed = false;
+        self.orphaned = false;
         self.left = false;
         self.complete = false;
         self.finished = false;

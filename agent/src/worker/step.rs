@@ -226,6 +226,13 @@ impl<F: Files> Worker<F> {
                     self.start_scan(token);
                 }
             }
+            Input::Orphaned(token) => {
+                if let Some(source) = self.sources.get_mut(&token) {
+                    source.ended = true;
+                    source.orphaned = true;
+                    self.start_scan(token);
+                }
+            }
             Input::Taken(takeover) => {
                 let token = takeover.source;
                 if let Some(source) = self.sources.get_mut(&token) {

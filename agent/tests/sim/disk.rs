@@ -179,7 +179,11 @@ impl SimFiles {
             let held = vanished.into_iter().map(|gone| gone.seen);
             let held = held.filter(|seen| matches!(seen.content, Content::Opened(_))).collect();
             let look = Err(ScanFailure { error, opened, held });
-            self.late.push(Completion::Scanned(ScanResult { source: job.source, look }));
+            self.late.push(Completion::Scanned(ScanResult {
+                source: job.source,
+                look,
+                is_gone: false,
+            }));
             return;
         }
         vanished.retain(|gone| {
@@ -195,7 +199,11 @@ impl SimFiles {
         }
         let stands_still = !self.rng.one_in(6);
         let look = conclude(&job.known, vanished, present, stands_still, job.patience);
-        self.late.push(Completion::Scanned(ScanResult { source: job.source, look: Ok(look) }));
+        self.late.push(Completion::Scanned(ScanResult {
+            source: job.source,
+            look: Ok(look),
+            is_gone: false,
+        }));
     }
 
     fn bytes(&self, handle: &Handle, offset: u64, buffer: &mut [u8]) -> ReadDone {
