@@ -97,6 +97,9 @@ struct SeenContainer {
     ended: bool,
     state: State,
     declared: Arc<Declared>,
+    /// Files of it are looked for, so that more may be told of it when it is gone.
+    is_looked_for: bool,
+    is_removed: bool,
 }
 
 /// The worker of a source. The token carries it, so that nobody has to look it up.
@@ -221,13 +224,20 @@ impl Router {
         let known = self.seen.get(&container.id);
         let ended_before = known.map(|seen| seen.ended);
         let state_before = known.map(|seen| seen.state);
+        let is_looked_for = known.is_some_and(|seen| seen.is_looked_for);
         let declared = known.map(|seen| seen.declared.clone());
         let declared = declared.unwrap_or_else(|| {
             let declared = Arc::new(self.read_declarations(container));
             self.books.shown().declares(&container.id, Some(declared.clone()));
             declared
         });
-        let seen = SeenContainer { ended, state: container.state, declared: declared.clone() };
+        let seen = SeenContainer {
+            ended,
+            state: container.state,
+            declared: declared.clone(),
+            is_looked_for,
+            is_removed: false,
+        };
         self.seen.insert(container.id.clone(), seen);
         let has_changed = ended_before.is_some_and(|before| before != ended);
         let followed = self.books.of_container(&container.id);
@@ -438,18 +448,34 @@ impl Router {
     }
 
     fn removed(&mut self, id: &str) {
-        self.seen.remove(id);
         self.books.shown().declares(id, None);
-        self.routes.asker.forget(id);
-        for source in self.books.of_container(id) {
-            let Some(followed) = self.books.get_mut(source) else { continue };
-            followed.removed = true;
-            if matches!(followed.key.parts().owner, Owner::Workload(_)) {
-                self.left.insert(source, tokio::time::Instant::now());
-                self.put(source, Input::Ended(source, true));
-            } else {
-                self.put(source, Input::Removed(source));
+        let sources = self.books.of_container(id);
+        let is_stdout =
+            |source| self.books.get(source).is_some_and(|other| other.kind == Kind::Stdout);
+        // The runtime makes the log at the start, and the end may be here before word of that.
+        let has_log = sources.iter().any(|source| is_stdout(*source));
+        match self.seen.get_mut(id) {
+            Some(seen) if seen.is_looked_for => {
+                // It goes when all that was found of it has been told.
+                (seen.is_removed, seen.ended) = (true, true);
+                self.routes.asker.forget(id, has_log || seen.state != State::Created);
             }
+            _ => drop(self.seen.remove(id)),
+        }
+        for source in sources {
+            self.orphan(source);
+        }
+    }
+
+    /// The container of a source is gone.
+    fn orphan(&mut self, source: SourceToken) {
+        let Some(followed) = self.books.get_mut(source) else { return };
+        followed.removed = true;
+        if matches!(followed.key.parts().owner, Owner::Workload(_)) {
+            self.left.insert(source, tokio::time::Instant::now());
+            self.put(source, Input::Orphaned(source));
+        } else {
+            self.put(source, Input::Removed(source));
         }
     }
 

@@ -25,7 +25,7 @@ use crate::core::limits::LOGS_PER_CONTAINER_MAX;
 use crate::discover::Container;
 
 pub use declaration::{Declaration, Declared, LogSource, Problem, ProblemKind, Written};
-pub use files::{Asker, DeclaredFile, FileNews, Finder, NewsFn, Reports, Wanted, report};
+pub use files::{Asker, DeclaredFile, FileNews, Finder, Missed, NewsFn, Reports, Wanted, report};
 pub use labels::pilot_fields;
 pub use pattern::{Below, PathPattern, PatternError};
 

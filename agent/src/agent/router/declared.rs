@@ -1,19 +1,22 @@
 //! Files that containers declare: who has them, and what is gone on with.
 
+use std::fs::File;
 use std::sync::Arc;
 
-use super::Router;
 use super::books::{Followed, Kind, Row};
+use super::{Router, declare};
 use crate::config::Files as FilesPolicy;
 use crate::core::limits::SOURCES_MAX;
-use crate::core::{Owner, SourceKey, SourceToken};
-use crate::declare::{Declaration, Declared, DeclaredFile, FileNews, LogSource, NewsFn, Wanted};
+use crate::core::{LossReason, Owner, SourceKey, SourceToken};
+use crate::declare::{
+    Declaration, Declared, DeclaredFile, FileNews, LogSource, Missed, NewsFn, Wanted,
+};
 use crate::decode::Format;
 use crate::discover::{Container, State};
 use crate::read::{Begin, StartAt};
-use crate::worker::{Follow, Input, Takeover};
+use crate::worker::{Follow, Input, Loss, Takeover};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{Duration, Instant};
 
 /// A log on a volume whose container is gone waits this long for the next one, open as it is.
@@ -25,7 +28,7 @@ const NEWS_MAX: usize = 1_024;
 /// The queue from the thread that looks for declared files to the router.
 pub(in crate::agent) fn news_queue() -> (NewsFn, mpsc::Receiver<FileNews>) {
     let (sender, receiver) = mpsc::channel(NEWS_MAX);
-    (Arc::new(move |news| sender.try_send(news).is_ok()), receiver)
+    (Arc::new(move |news| sender.try_send(news).map_err(TrySendError::into_inner)), receiver)
 }
 
 impl Router {
@@ -62,6 +65,9 @@ impl Router {
         }
         if state_before != Some(container.state) {
             self.routes.asker.want(container, wanted);
+            if let Some(seen) = self.seen.get_mut(&container.id) {
+                seen.is_looked_for = true;
+            }
         }
         for file in known {
             self.routes.asker.known(file);
@@ -100,7 +106,7 @@ impl Router {
                 on_volume: matches!(owner, Owner::Workload(_)),
                 with_rotated: true,
             };
-            self.follow_declared(container, file.clone());
+            self.follow_declared(container, file.clone(), None);
             known.push(file);
         }
         known
@@ -108,10 +114,15 @@ impl Router {
 
     pub(super) fn declared_news(&mut self, news: FileNews) {
         match news {
-            FileNews::Found(file) => {
-                // It may have gone meanwhile.
-                if let Some(container) = self.routes.registry.exactly(&file.container_id) {
-                    self.follow_declared(&container, file);
+            FileNews::Found { file, opened, container } => {
+                // As it is now, or as it was.
+                let now = self.routes.registry.exactly(&file.container_id);
+                self.follow_declared(now.as_ref().unwrap_or(&container), *file, opened);
+            }
+            FileNews::Forgotten { container, missed } => {
+                self.seen.remove(&container.id);
+                for missed in &missed {
+                    self.declare_missed(&container, missed);
                 }
             }
             FileNews::Vanished { container_id, log, path } => {
@@ -132,9 +143,24 @@ impl Router {
         }
     }
 
-    fn follow_declared(&mut self, container: &Container, file: DeclaredFile) {
+    /// A log that was deleted with its container before it was found.
+    fn declare_missed(&self, container: &Container, missed: &Missed) {
+        let Missed { log, path } = missed;
+        let loss = Loss {
+            source: SourceKey::declared(Owner::Container(&container.id), log, path),
+            container: container.name.clone(),
+            file: path.clone(),
+            reason: LossReason::DeletedBeforeOpen,
+            from: 0,
+            to: None,
+        };
+        declare(&loss, &self.routes.counters);
+    }
+
+    fn follow_declared(&mut self, container: &Container, file: DeclaredFile, opened: Option<File>) {
         let Some(seen) = self.seen.get(&container.id) else { return };
         let declared = seen.declared.clone();
+        let is_removed = seen.is_removed;
         let Some(log) = declared.logs.iter().find(|log| log.name == file.log) else { return };
         let target = match self.target_of(container, Some(log)) {
             Ok(target) => target,
@@ -157,7 +183,10 @@ impl Router {
             return;
         };
         if let Some(source) = self.books.by_key(&key) {
-            return self.take_over(container, log, source, file, target, row);
+            if !is_removed {
+                self.take_over(container, log, source, file, target, row);
+            }
+            return;
         }
         if self.books.len() >= SOURCES_MAX {
             super::too_many(container);
@@ -180,7 +209,7 @@ impl Router {
             path: file.path.clone(),
             origin: self.origin(container, Some(log)),
             target,
-            opened: Vec::new(),
+            opened: opened.map(|opened| (file.place.name.clone(), opened)).into_iter().collect(),
             record: self.stored.remove(&key),
             begin,
             ended: container.state == State::Exited,
@@ -197,6 +226,9 @@ impl Router {
         self.routes.registry.note_file(&container.id, &file.path, true);
         let kind = Kind::Declared { log: file.log.clone(), path: file.path.clone(), file };
         self.books.add(source, Followed::new(key, &container.id, kind), row);
+        if is_removed {
+            self.orphan(source);
+        }
     }
 
     /// What is on a volume belongs to the workload, and anything else to the container. `None` if the

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType};
+use rustix::io::Errno;
 
 use super::super::{Below, PathPattern};
 use super::{DeclaredFile, Wanted};
@@ -40,31 +41,49 @@ pub(super) struct Seen {
     pub(super) names: HashSet<PathBuf>,
     /// Sentences on what fits and cannot be had.
     pub(super) notes: Vec<String>,
-    /// Directories that were looked at, to hear of new names in them.
-    pub(super) looked: Vec<OwnedFd>,
+    /// The container's layer, or a mount that it may have files on, is not there (any more).
+    pub(super) is_gone: bool,
 }
 
+/// Is told of each directory, as the pattern has it, before it is listed: what comes meanwhile is
+/// then seen twice and not never.
+pub(super) type Listen<'a> = &'a mut dyn FnMut(&Path, &OwnedFd);
+
 /// Looks for the files of one log.
-pub(super) fn look(host: &Host, container: &Container, wanted: &Wanted) -> Seen {
-    let mut look =
-        Look { host, container, seen: Seen::default(), directories: 0, found: BTreeMap::new() };
+pub(super) fn look(
+    host: &Host,
+    container: &Container,
+    wanted: &Wanted,
+    listen: Listen<'_>,
+) -> Seen {
+    let mut look = Look {
+        host,
+        container,
+        listen,
+        seen: Seen::default(),
+        directories: 0,
+        found: BTreeMap::new(),
+    };
     for pattern in &wanted.patterns {
         let mounts = container.mounts.iter().map(|mount| mount.destination.as_path());
         let starts = mounts.filter(|start| *start != Path::new("/") && leads(pattern, start));
         for start in [Path::new("/")].into_iter().chain(starts) {
             look.descend(pattern, start, start, 0);
+            // Afterwards: of what was being deleted meanwhile nothing was seen either.
+            look.seen.is_gone |= look.is_gone(pattern, start);
         }
     }
     look.end(wanted)
 }
 
-fn leads(pattern: &PathPattern, directory: &Path) -> bool {
+pub(super) fn leads(pattern: &PathPattern, directory: &Path) -> bool {
     pattern.below(directory) != Below::Nothing
 }
 
 struct Look<'a> {
     host: &'a Host,
     container: &'a Container,
+    listen: Listen<'a>,
     seen: Seen,
     directories: usize,
     /// Files that fit, by directory and name, and whether they lie on a volume.
@@ -97,6 +116,7 @@ impl Look<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.note(format!("cannot open {}: {error}", real.display())),
         };
+        (self.listen)(shown, &opened);
         let at = At { shown, real, links };
         match pattern.below(shown) {
             Below::Nothing => {}
@@ -108,7 +128,32 @@ impl Look<'_> {
             }
             Below::Only(_) | Below::Any => self.list(pattern, at, &opened),
         }
-        self.seen.looked.push(opened);
+    }
+
+    /// Whether what a look would have begun with is not there, and could have held a file.
+    fn is_gone(&self, pattern: &PathPattern, start: &Path) -> bool {
+        match self.host.root_of(self.container, start) {
+            Ok((root, _)) => {
+                !self.is_covered(pattern, start)
+                    && rustix::fs::stat(&root).err() == Some(Errno::NOENT)
+            }
+            // An engine that keeps no layers as we know them never had one.
+            Err(Refused::NoPlace) => {
+                start == Path::new("/")
+                    && !self.is_covered(pattern, start)
+                    && self.host.keeps_layers(self.container)
+            }
+            Err(Refused::Name | Refused::System) => false,
+        }
+    }
+
+    /// Whether all that the pattern means lies on a mount below `start`.
+    fn is_covered(&self, pattern: &PathPattern, start: &Path) -> bool {
+        self.container.mounts.iter().any(|mount| {
+            mount.destination != start
+                && mount.destination.starts_with(start)
+                && pattern.base().starts_with(&mount.destination)
+        })
     }
 
     fn list(&mut self, pattern: &PathPattern, at: At<'_>, opened: &OwnedFd) {

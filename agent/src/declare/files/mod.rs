@@ -12,6 +12,7 @@ mod tests;
 mod unseen;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,9 +37,24 @@ pub struct Wanted {
 #[derive(Debug)]
 pub enum FileNews {
     /// A file that fits, which was not known or lies elsewhere now.
-    Found(DeclaredFile),
+    Found {
+        file: Box<DeclaredFile>,
+        /// As it was found, since its container may be gone before anybody else opens it.
+        opened: Option<File>,
+        container: Arc<Container>,
+    },
     /// Neither it nor an older file of it has been there for a while.
     Vanished { container_id: String, log: String, path: String },
+    /// All that was found of a container that is gone was told before, and this was not found.
+    Forgotten { container: Arc<Container>, missed: Vec<Missed> },
+}
+
+/// A log that was, or may have been, deleted with its container before any look found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    pub log: String,
+    /// Or the pattern, if not even its name is known.
+    pub path: String,
 }
 
 /// A file that a declaration means.
@@ -55,8 +71,8 @@ pub struct DeclaredFile {
     pub with_rotated: bool,
 }
 
-/// Takes news, on the thread that looks; may not block. False if there is no room: it comes again.
-pub type NewsFn = Arc<dyn Fn(FileNews) -> bool + Send + Sync>;
+/// Takes news, on the thread that looks; may not block. Gives back what there is no room for.
+pub type NewsFn = Arc<dyn Fn(FileNews) -> Result<(), FileNews> + Send + Sync>;
 
 /// Why a log has fewer files than its author may think, for those who ask; by container and log.
 pub type Reports = Arc<Mutex<HashMap<String, HashMap<String, Vec<String>>>>>;
@@ -65,7 +81,10 @@ enum Command {
     Want(Box<Container>, Vec<Wanted>),
     /// The file is followed already.
     Known(Box<DeclaredFile>),
-    Forget(String),
+    Forget {
+        container_id: String,
+        has_run: bool,
+    },
     /// The file is not followed any more; if it comes again, it is new.
     Released {
         container_id: String,
@@ -132,8 +151,10 @@ impl Asker {
         self.put(Command::Known(Box::new(file)));
     }
 
-    pub fn forget(&self, container_id: &str) {
-        self.put(Command::Forget(container_id.to_owned()));
+    /// The container is gone. Each log of it is looked for once more; the last that is told is
+    /// [`FileNews::Forgotten`], of a container that was wanted.
+    pub fn forget(&self, container_id: &str, has_run: bool) {
+        self.put(Command::Forget { container_id: container_id.to_owned(), has_run });
     }
 
     pub fn released(&self, container_id: &str, log: &str, path: &str) {

@@ -1,8 +1,8 @@
 //! The loop that looks.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,10 @@ use crossbeam_channel::Receiver;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::look::{Seen, look};
+use super::super::PathPattern;
+use super::look::{Seen, leads, look};
 use super::unseen::Unseen;
-use super::{Command, DeclaredFile, FileNews, NewsFn, Reports, Wanted};
+use super::{Command, DeclaredFile, FileNews, Missed, NewsFn, Reports, Wanted};
 use crate::discover::opens::Host;
 use crate::discover::{Container, Counters};
 use crate::read::file_rank;
@@ -27,6 +28,10 @@ const LOOKS_PER_SECOND_MAX: u32 = 100;
 /// After a new name: who makes one most often makes more, or writes to it.
 const HINT_DELAY: Duration = Duration::from_millis(20);
 
+/// Looks for one log that a new name brings about at once, as its container may live no longer than
+/// the time above; a slow look allows for one more.
+const QUICK_LOOKS_MAX: u32 = 8;
+
 /// After a look, a hint is heeded no sooner than after this, and after so many times what the look
 /// took.
 const REST_MIN: Duration = Duration::from_millis(100);
@@ -34,6 +39,20 @@ const REST_SHARE: u32 = 20;
 
 /// A file that has been gone so long does not come back under its name by itself.
 const VANISHED_AFTER: Duration = Duration::from_mins(1);
+
+/// What was heard of and not found was deleted, by its container or with it: the latter, if the
+/// container is gone no later than this.
+const REMOVAL_MAX: Duration = Duration::from_secs(2);
+
+/// Names of one log that are heard of and not found; beyond it something is unseen.
+const HEARD_MAX: usize = 256;
+
+/// A directory that is deleted so soon after it was first looked at may have been on its way out
+/// then, with files in it deleted already.
+const EMPTYING_MAX: Duration = Duration::from_millis(100);
+
+/// News that found no room are told again after this.
+const UNTOLD_WAIT: Duration = Duration::from_millis(10);
 
 /// Directories that are listened to; files in others are found by the slow looks.
 const WATCHES_MAX: usize = 16_384;
@@ -45,7 +64,7 @@ const EVENT_BYTES: usize = 16 << 10;
 type Key = (String, String);
 
 pub(super) struct Loop {
-    unseen: Unseen,
+    mounts: Unseen,
     host: Host,
     news: NewsFn,
     reports: Reports,
@@ -57,11 +76,16 @@ pub(super) struct Loop {
     watches: HashMap<i32, Watch>,
     wants: HashMap<Key, Want>,
     due: BTreeSet<(Instant, Key)>,
+    /// Containers that are gone, and what of them no look has found so far.
+    leaving: HashMap<String, Vec<Missed>>,
+    /// Of these, what there was no room for; in its order.
+    untold: VecDeque<FileNews>,
 }
 
 struct Watch {
     descriptor: WatchDescriptor,
-    wants: HashSet<Key>,
+    /// With the directory as their patterns have it.
+    wants: HashMap<Key, PathBuf>,
 }
 
 struct Want {
@@ -69,9 +93,24 @@ struct Want {
     wanted: Wanted,
     at: Instant,
     not_before: Instant,
+    /// The same for a look that is to be quick.
+    rested: Instant,
+    quick: u32,
+    /// Nothing has asked for the next look.
+    is_slow: bool,
     watches: HashSet<i32>,
     /// By path.
     told: HashMap<String, Told>,
+    /// Names that were there, by inotify's word, and mean or lead to a file; and when that was heard.
+    heard: HashMap<PathBuf, Instant>,
+    /// Directories of the last look that had something to look at, and since when they are known.
+    looked: HashMap<PathBuf, Instant>,
+    /// Something that no look has seen may be there besides.
+    unseen: bool,
+    /// Its container is gone: it is looked for once more.
+    leaving: bool,
+    /// And it may have written something.
+    has_run: bool,
     /// Its files lie on a mount that this agent does not see.
     hidden: bool,
 }
@@ -83,6 +122,71 @@ struct Told {
     vanished: bool,
     /// Whose it is may have changed.
     again: bool,
+}
+
+impl Want {
+    /// Notes a name that is, or was, there; whether a pattern means it or leads to it.
+    fn hear(&mut self, path: PathBuf, now: Instant) -> bool {
+        let concerns = |pattern: &PathPattern| pattern.matches(&path) || leads(pattern, &path);
+        if !self.wanted.patterns.iter().any(concerns) {
+            return false;
+        }
+        if self.heard.len() < HEARD_MAX {
+            self.heard.insert(path, now);
+        } else {
+            self.unseen = true;
+        }
+        true
+    }
+
+    /// Notes a name that is there no more, if nobody has seen it, or what was in it.
+    fn hear_of_end(&mut self, path: PathBuf, now: Instant) {
+        let since = self.looked.get(&path);
+        if since.is_some_and(|since| now.duration_since(*since) < EMPTYING_MAX) {
+            self.looked.remove(&path);
+        }
+        if !self.has_seen(&path) {
+            self.hear(path, now);
+        }
+    }
+
+    /// Whether a look has been there, or has found it or the log whose older file it is.
+    fn has_seen(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let is_of = |told: &Told| {
+            Path::new(&told.file.path).parent() == path.parent()
+                && name.is_some_and(|name| file_rank(name, &told.file.place.name).is_some())
+        };
+        self.looked.contains_key(path)
+            || path.to_str().is_some_and(|path| self.told.contains_key(path))
+            || self.told.values().any(is_of)
+    }
+
+    /// Forgets what a look has seen, and what the container itself has deleted.
+    fn settle_heard(&mut self, now: Instant) {
+        let mut heard = std::mem::take(&mut self.heard);
+        heard.retain(|path, at| now.duration_since(*at) < REMOVAL_MAX && !self.has_seen(path));
+        self.heard = heard;
+    }
+
+    /// What was there, or may have been, and was never found. A container that has never run has
+    /// written nothing.
+    fn missed(&self) -> Vec<String> {
+        let patterns = &self.wanted.patterns;
+        let is_meant = |path: &Path| patterns.iter().any(|pattern| pattern.matches(path));
+        let (files, ways): (Vec<&PathBuf>, Vec<&PathBuf>) =
+            self.heard.keys().filter(|path| !self.has_seen(path)).partition(|path| is_meant(path));
+        let is_open = self.unseen || !ways.is_empty();
+        if !files.is_empty() || !is_open || !self.has_run {
+            return files.into_iter().map(|path| path.display().to_string()).collect();
+        }
+        let is_found = |pattern: &PathPattern| {
+            let path = pattern.single();
+            path.is_some_and(|path| path.to_str().is_some_and(|path| self.told.contains_key(path)))
+        };
+        let open = patterns.iter().filter(|pattern| !is_found(pattern));
+        open.map(|pattern| pattern.as_str().to_owned()).collect()
+    }
 }
 
 impl Loop {
@@ -98,7 +202,7 @@ impl Loop {
             tracing::warn!(%error, "no inotify: new files in containers are found some seconds later");
         });
         Self {
-            unseen: Unseen::new(host.prefix.clone()),
+            mounts: Unseen::new(host.prefix.clone()),
             host,
             news,
             reports,
@@ -109,6 +213,8 @@ impl Loop {
             watches: HashMap::new(),
             wants: HashMap::new(),
             due: BTreeSet::new(),
+            leaving: HashMap::new(),
+            untold: VecDeque::new(),
         }
     }
 
@@ -120,15 +226,20 @@ impl Loop {
                 match command {
                     Command::Want(container, logs) => self.want(*container, logs),
                     Command::Known(file) => self.known(*file),
-                    Command::Forget(id) => self.forget(&id),
+                    Command::Forget { container_id, has_run } => {
+                        self.forget(&container_id, has_run);
+                    }
                     Command::Released { container_id, log, path } => {
-                        if let Some(want) = self.wants.get_mut(&(container_id, log)) {
+                        let want = self.wants.get_mut(&(container_id, log));
+                        // What is left of a container that is gone is found only once.
+                        if let Some(want) = want.filter(|want| !want.leaving) {
                             want.told.remove(&path);
                         }
                     }
                     Command::Stop => return,
                 }
             }
+            self.tell_again();
             self.look_at_one();
         }
     }
@@ -136,6 +247,8 @@ impl Loop {
     fn wait(&mut self) {
         let now = Instant::now();
         let next = self.due.first().map(|(at, _)| at.saturating_duration_since(now));
+        let again = (!self.untold.is_empty()).then_some(UNTOLD_WAIT);
+        let next = next.into_iter().chain(again).min();
         let mut waited = vec![PollFd::new(&*self.bell, PollFlags::IN)];
         if let Some(inotify) = &self.inotify {
             waited.push(PollFd::from_borrowed_fd(inotify.as_fd(), PollFlags::IN));
@@ -154,32 +267,68 @@ impl Loop {
         let Some(inotify) = &mut self.inotify else { return };
         let mut buffer = [0; EVENT_BYTES];
         let Ok(events) = inotify.read_events(&mut buffer) else { return };
-        let mut told = HashSet::new();
-        let mut overflow = false;
+        let now = Instant::now();
+        // Whether a name came that a pattern means or leads to.
+        let mut hints: HashMap<Key, bool> = HashMap::new();
         for event in events {
-            overflow |= event.mask.contains(EventMask::Q_OVERFLOW);
-            told.insert(event.wd.get_watch_descriptor_id());
+            if event.mask.contains(EventMask::Q_OVERFLOW) {
+                for (key, want) in &mut self.wants {
+                    want.unseen = true;
+                    hints.insert(key.clone(), false);
+                }
+                continue;
+            }
+            let Some(watch) = self.watches.get(&event.wd.get_watch_descriptor_id()) else {
+                continue;
+            };
+            let went = event.mask.contains(EventMask::DELETE);
+            let came = event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO);
+            for (key, shown) in &watch.wants {
+                let Some(want) = self.wants.get_mut(key) else { continue };
+                let path = event.name.filter(|_| came || went).map(|name| shown.join(name));
+                if went {
+                    if let Some(path) = path {
+                        want.hear_of_end(path, now);
+                    }
+                    continue;
+                }
+                let means = path.is_some_and(|path| want.hear(path, now));
+                *hints.entry(key.clone()).or_default() |= means;
+            }
         }
-        let at = Instant::now() + HINT_DELAY;
-        let keys: HashSet<Key> = if overflow {
-            self.wants.keys().cloned().collect()
+        for (key, means) in hints {
+            self.hint(&key, means, now);
+        }
+    }
+
+    /// Something happened where a log is looked for.
+    fn hint(&mut self, key: &Key, means: bool, now: Instant) {
+        let Some(want) = self.wants.get(key) else { return };
+        if means && want.quick > 0 {
+            let at = now.max(want.rested);
+            if self.look_at(key, at)
+                && let Some(want) = self.wants.get_mut(key)
+            {
+                want.quick -= 1;
+            }
         } else {
-            let watches = told.iter().filter_map(|number| self.watches.get(number));
-            watches.flat_map(|watch| watch.wants.iter().cloned()).collect()
-        };
-        for key in keys {
-            self.hasten(&key, at);
+            self.hasten(key, now + HINT_DELAY);
         }
     }
 
     fn hasten(&mut self, key: &Key, at: Instant) {
-        let Some(want) = self.wants.get_mut(key) else { return };
-        let at = at.max(want.not_before);
-        if at < want.at {
-            self.due.remove(&(want.at, key.clone()));
-            want.at = at;
-            self.due.insert((at, key.clone()));
-        }
+        let Some(want) = self.wants.get(key) else { return };
+        self.look_at(key, at.max(want.not_before));
+    }
+
+    /// Whether that is sooner than it would have been.
+    fn look_at(&mut self, key: &Key, at: Instant) -> bool {
+        let Some(want) = self.wants.get_mut(key).filter(|want| at < want.at) else { return false };
+        self.due.remove(&(want.at, key.clone()));
+        want.at = at;
+        want.is_slow = false;
+        self.due.insert((at, key.clone()));
+        true
     }
 
     fn want(&mut self, container: Container, logs: Vec<Wanted>) {
@@ -207,8 +356,16 @@ impl Loop {
                 wanted,
                 at: now,
                 not_before: now,
+                rested: now,
+                quick: QUICK_LOOKS_MAX,
+                is_slow: false,
                 watches: HashSet::new(),
                 told: HashMap::new(),
+                heard: HashMap::new(),
+                looked: HashMap::new(),
+                unseen: true,
+                leaving: false,
+                has_run: false,
                 hidden: false,
             };
             self.wants.insert(key.clone(), want);
@@ -224,12 +381,41 @@ impl Loop {
         }
     }
 
-    fn forget(&mut self, id: &str) {
+    fn forget(&mut self, id: &str, has_run: bool) {
         let gone: Vec<Key> = self.wants.keys().filter(|(other, _)| other == id).cloned().collect();
+        let now = Instant::now();
         for key in gone {
-            self.drop_want(&key);
+            self.look_at(&key, now);
+            if let Some(want) = self.wants.get_mut(&key) {
+                want.leaving = true;
+                want.has_run = has_run;
+                self.leaving.entry(key.0).or_default();
+            }
         }
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// The last look for a log of a container that is gone is over.
+    fn leave(&mut self, key: &Key) {
+        let Some(want) = self.wants.get(key) else { return };
+        let container = want.container.clone();
+        let missed = self.leaving.entry(key.0.clone()).or_default();
+        missed.extend(want.missed().into_iter().map(|path| Missed { log: key.1.clone(), path }));
+        self.drop_want(key);
+        if self.wants.keys().any(|(id, _)| *id == key.0) {
+            return;
+        }
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).remove(&key.0);
+        let missed = self.leaving.remove(&key.0).unwrap_or_default();
+        self.untold.push_back(FileNews::Forgotten { container, missed });
+        self.tell_again();
+    }
+
+    fn tell_again(&mut self) {
+        while let Some(news) = self.untold.pop_front() {
+            if let Err(news) = (self.news)(news) {
+                return self.untold.push_front(news);
+            }
+        }
     }
 
     fn drop_want(&mut self, key: &Key) {
@@ -264,17 +450,24 @@ impl Loop {
         }
         self.due.pop_first();
         self.counters.file_looks.inc();
-        let Some(want) = self.wants.get(&key) else { return };
-        let mut seen = look(&self.host, &want.container, &want.wanted);
+        let is_slow = self.wants.get(&key).is_some_and(|want| want.is_slow);
+        let Some(mut seen) = self.look(&key) else { return };
         self.note_hidden(&key, &mut seen);
-        self.listen(&key, &seen);
         self.tell(&key, seen);
         let ended = Instant::now();
         let many = self.wants.len() as u32;
         let Some(want) = self.wants.get_mut(&key) else { return };
-        want.not_before = ended + REST_MIN.max((ended - began) * REST_SHARE);
+        if want.leaving {
+            return self.leave(&key);
+        }
+        if is_slow {
+            want.quick = QUICK_LOOKS_MAX.min(want.quick + 1);
+        }
+        want.rested = ended + (ended - began) * REST_SHARE;
+        want.not_before = want.rested.max(ended + REST_MIN);
         let slow = Duration::from_secs(1) * many / LOOKS_PER_SECOND_MAX;
-        want.at = ended + LOOK_INTERVAL.max(slow).max((ended - began) * REST_SHARE);
+        want.at = want.rested.max(ended + LOOK_INTERVAL.max(slow));
+        want.is_slow = true;
         self.due.insert((want.at, key));
     }
 
@@ -287,7 +480,7 @@ impl Loop {
             let Ok((root, point)) = self.host.root_of(&want.container, base) else { continue };
             let path = root.join(base.strip_prefix(&point).unwrap_or(Path::new("")));
             let path = Path::new("/").join(path.strip_prefix(&self.host.prefix).unwrap_or(&path));
-            let Some(mount) = self.unseen.over(&path) else { continue };
+            let Some(mount) = self.mounts.over(&path) else { continue };
             hidden = true;
             let note = format!(
                 "{} lies on {} ({}), which was mounted on the host after this agent had started \
@@ -309,32 +502,42 @@ impl Loop {
         }
     }
 
-    /// Listens to the directories that were looked at, and no more to others.
-    fn listen(&mut self, key: &Key, seen: &Seen) {
-        let Some(inotify) = &mut self.inotify else { return };
-        let mask =
-            WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::MOVED_FROM | WatchMask::ONLYDIR;
+    /// Looks, and listens to the directories that it looks at, and no more to others.
+    fn look(&mut self, key: &Key) -> Option<Seen> {
+        let Self { host, inotify, watches, wants, .. } = self;
+        let want = wants.get_mut(key)?;
+        let mask = WatchMask::CREATE | WatchMask::MOVE | WatchMask::DELETE | WatchMask::ONLYDIR;
         let mut now = HashSet::new();
-        for looked in &seen.looked {
-            if self.watches.len() >= WATCHES_MAX {
-                break;
-            }
+        let began = Instant::now();
+        let mut looked = HashMap::new();
+        let mut listen = |shown: &Path, opened: &OwnedFd| {
+            looked.insert(shown.to_owned(), began);
+            let Some(inotify) = inotify.as_mut().filter(|_| watches.len() < WATCHES_MAX) else {
+                return;
+            };
             // By the open directory, so that it is this one whatever its names lead to by now.
-            let path = format!("/proc/self/fd/{}", looked.as_raw_fd());
-            let Ok(descriptor) = inotify.watches().add(path, mask) else { continue };
+            let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
+            let Ok(descriptor) = inotify.watches().add(path, mask) else { return };
             let number = descriptor.get_watch_descriptor_id();
-            let watch = self
-                .watches
+            let watch = watches
                 .entry(number)
-                .or_insert_with(|| Watch { descriptor, wants: HashSet::new() });
-            watch.wants.insert(key.clone());
+                .or_insert_with(|| Watch { descriptor, wants: HashMap::new() });
+            watch.wants.insert(key.clone(), shown.to_owned());
             now.insert(number);
+        };
+        let seen = look(host, &want.container, &want.wanted, &mut listen);
+        if !seen.is_gone {
+            for (path, since) in &mut looked {
+                *since = want.looked.get(path).copied().unwrap_or(*since);
+            }
+            want.looked = looked;
+            want.unseen = false;
         }
-        let Some(want) = self.wants.get_mut(key) else { return };
         let before = std::mem::replace(&mut want.watches, now.clone());
         for number in before.difference(&now) {
             self.unwatch(*number, key);
         }
+        Some(seen)
     }
 
     fn tell(&mut self, key: &Key, seen: Seen) {
@@ -350,17 +553,31 @@ impl Loop {
         let there: HashSet<String> = seen.files.iter().map(|file| file.path.clone()).collect();
         for file in seen.files {
             let told = want.told.get_mut(&file.path);
+            let is_new = told.is_none();
             if let Some(told) = told {
                 told.missing_since = None;
                 if told.file == file && !told.vanished && !told.again {
                     continue;
                 }
             }
-            if (self.news)(FileNews::Found(file.clone())) {
-                let told = Told { file, missing_since: None, vanished: false, again: false };
-                want.told.insert(told.file.path.clone(), told);
+            let news = FileNews::Found {
+                file: file.clone().into(),
+                // Whoever follows it already has it open.
+                opened: is_new.then(|| file.place.open().ok()).flatten(),
+                container: want.container.clone(),
+            };
+            if want.leaving {
+                self.untold.push_back(news);
+            } else if (self.news)(news).is_err() {
+                continue;
             }
+            let told = Told { file, missing_since: None, vanished: false, again: false };
+            want.told.insert(told.file.path.clone(), told);
         }
+        if want.leaving {
+            return;
+        }
+        want.settle_heard(now);
         for (path, told) in &mut want.told {
             let path_of = Path::new(path);
             let is_there = there.contains(path) || {
@@ -381,7 +598,8 @@ impl Loop {
             if now.duration_since(since) >= VANISHED_AFTER && !told.vanished {
                 let (container_id, log) = key.clone();
                 let path = path.clone();
-                told.vanished = (self.news)(FileNews::Vanished { container_id, log, path });
+                let news = FileNews::Vanished { container_id, log, path };
+                told.vanished = (self.news)(news).is_ok();
             }
         }
     }

@@ -68,7 +68,7 @@ impl World {
     }
 
     fn look(&self, pattern: &str) -> Seen {
-        look(&self.host(), &self.container, &wanted(pattern))
+        look(&self.host(), &self.container, &wanted(pattern), &mut |_, _| {})
     }
 
     #[track_caller]
@@ -254,7 +254,7 @@ fn a_new_file_is_told_soon_and_once() {
         counters.clone(),
         Arc::new(move |news| {
             into.lock().unwrap().push(news);
-            true
+            Ok(())
         }),
     )
     .unwrap();
@@ -262,7 +262,7 @@ fn a_new_file_is_told_soon_and_once() {
     let found = |path: &str| {
         let path = path.to_owned();
         move |all: &[FileNews]| {
-            all.iter().any(|news| matches!(news, FileNews::Found(file) if file.path == path))
+            all.iter().any(|news| matches!(news, FileNews::Found { file, .. } if file.path == path))
         }
     };
     let began = Instant::now();
@@ -280,8 +280,106 @@ fn a_new_file_is_told_soon_and_once() {
     finder.asker().want(&world.container, vec![wanted("/app/logs/new/*.log")]);
     until(&told, |all| all.len() == 4);
     assert_eq!(report(&finder.reports(), ID, "x"), Vec::<String>::new());
-    finder.asker().forget(ID);
+    finder.asker().forget(ID, true);
     assert!(Path::new(&world.bind()).exists());
+}
+
+/// A thread that looks in a world, and what it tells.
+fn finding(world: &World) -> (Finder, Arc<Mutex<Vec<FileNews>>>) {
+    let told: Arc<Mutex<Vec<FileNews>>> = Arc::default();
+    let into = told.clone();
+    let news: NewsFn = Arc::new(move |news| {
+        into.lock().unwrap().push(news);
+        Ok(())
+    });
+    (Finder::start(world.host(), Counters::default(), news).unwrap(), told)
+}
+
+/// Forgets the container, and gives what was missed of it.
+fn forgotten(finder: &Finder, told: &Mutex<Vec<FileNews>>, has_run: bool) -> Vec<String> {
+    finder.asker().forget(ID, has_run);
+    until(told, |all| matches!(all.last(), Some(FileNews::Forgotten { .. })));
+    match told.lock().unwrap().pop() {
+        Some(FileNews::Forgotten { missed, .. }) => {
+            missed.into_iter().map(|missed| missed.path).collect()
+        }
+        news => panic!("{news:?}"),
+    }
+}
+
+#[test]
+fn what_is_on_a_volume_when_its_container_goes_is_told_and_open() {
+    use std::io::Read as _;
+
+    let world = World::new();
+    let (finder, told) = finding(&world);
+    put(world.volume().join("a.log"));
+    finder.asker().want(&world.container, vec![wanted("/data/*.log")]);
+    assert_eq!(forgotten(&finder, &told, true), Vec::<String>::new());
+    fs::remove_dir_all(world.volume()).unwrap();
+    let mut told = told.lock().unwrap();
+    let Some(FileNews::Found { opened: Some(mut file), .. }) = told.pop() else {
+        panic!("{told:?}");
+    };
+    let mut text = String::new();
+    file.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "line\n");
+}
+
+#[test]
+fn what_was_deleted_before_a_look_is_missed() {
+    let check = |has_run: bool, pattern: &str, expect: &[&str]| {
+        let world = World::new();
+        fs::remove_dir_all(world.upper()).unwrap();
+        let (finder, told) = finding(&world);
+        finder.asker().want(&world.container, vec![wanted(pattern)]);
+        assert_eq!(forgotten(&finder, &told, has_run), expect, "{pattern}");
+    };
+    check(true, "/var/log/*.log", &["/var/log/*.log"]);
+    check(true, "/var/log/a.log", &["/var/log/a.log"]);
+    // It has never run; the volume is there, and empty.
+    check(false, "/var/log/a.log", &[]);
+    check(true, "/data/a.log", &[]);
+    check(true, "/data/*.log", &[]);
+}
+
+#[test]
+fn what_was_seen_to_be_nothing_is_not_missed() {
+    let world = World::new();
+    put(world.upper().join("var/log/b.log"));
+    let (finder, told) = finding(&world);
+    finder.asker().want(&world.container, vec![wanted("/var/log/[ab].log")]);
+    until(&told, |all| all.len() == 1);
+    fs::remove_dir_all(world.upper()).unwrap();
+    assert_eq!(forgotten(&finder, &told, true), Vec::<String>::new());
+}
+
+/// Its layer goes piece by piece, and a look finds the rest of it.
+#[test]
+fn what_was_heard_of_and_not_found_is_missed() {
+    let world = World::new();
+    let (finder, told) = finding(&world);
+    finder.asker().want(&world.container, vec![wanted("/var/log/[ab].log")]);
+    // So that it is watched.
+    put(world.upper().join("var/log/b.log"));
+    until(&told, |all| all.len() == 1);
+    finder.asker().want(&world.container, vec![wanted("/var/log/[ab].log")]);
+    until(&told, |all| all.len() == 2);
+    put(world.upper().join("var/log/a.log"));
+    fs::remove_file(world.upper().join("var/log/a.log")).unwrap();
+    let missed = forgotten(&finder, &told, true);
+    // Unless it was found in the moment that it was there.
+    let is_told = told.lock().unwrap().len() > 2;
+    assert_eq!(missed, if is_told { vec![] } else { vec!["/var/log/a.log".to_owned()] });
+}
+
+#[test]
+fn a_log_of_an_engine_without_layers_is_not_missed() {
+    let world = World::new();
+    fs::remove_dir_all(world.dir.path().join("var/lib/docker/image")).unwrap();
+    let (finder, told) = finding(&world);
+    finder.asker().want(&world.container, vec![wanted("/var/log/a.log")]);
+    assert_eq!(forgotten(&finder, &told, true), Vec::<String>::new());
 }
 
 /// Ten thousand containers that declare a file each: all are found, and then there is rest.
@@ -298,7 +396,7 @@ fn many_containers_cost_no_more_looks_than_few() {
         counters.clone(),
         Arc::new(move |_| {
             counted.fetch_add(1, Ordering::Relaxed);
-            true
+            Ok(())
         }),
     )
     .unwrap();

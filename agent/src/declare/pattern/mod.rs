@@ -92,6 +92,17 @@ impl PathPattern {
         &self.base
     }
 
+    /// The only path that is meant, if there is but one.
+    pub fn single(&self) -> Option<PathBuf> {
+        let [branch] = &self.branches[..] else { return None };
+        let names = branch.iter().map(|component| match component {
+            Component::Literal(name) => Some(OsStr::from_bytes(name)),
+            Component::Glob(_) | Component::AnyDepth => None,
+        });
+        let below: Option<PathBuf> = names.collect();
+        below.map(|below| Path::new("/").join(below))
+    }
+
     /// What follows a `%` and is no part of a date; it stands for itself.
     pub fn unknown_date(&self) -> Option<char> {
         self.unknown_date

@@ -11,6 +11,19 @@ fn parse(pattern: &str) -> PathPattern {
 }
 
 #[test]
+fn a_pattern_may_be_a_path() {
+    let check = |pattern: &str, expect: Option<&str>| {
+        assert_eq!(parse(pattern).single().as_deref(), expect.map(Path::new), "{pattern}");
+    };
+    check("/a/b.log", Some("/a/b.log"));
+    check("/a/./\\*.log", Some("/a/*.log"));
+    check("/{a,a}/b", Some("/a/b"));
+    for pattern in ["/a/*.log", "/a/{b,c}", "/a/**", "/a/%Y.log", "/?/b"] {
+        check(pattern, None);
+    }
+}
+
+#[test]
 fn matching() {
     let check = |pattern: &str, yes: &[&str], no: &[&str]| {
         let parsed = parse(pattern);

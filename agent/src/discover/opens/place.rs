@@ -2,8 +2,11 @@
 //!
 //! Overlayfs shows files at a third place, the merged view, whose inodes get no signals.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::read::Directory;
 
@@ -16,6 +19,16 @@ use super::mounts::MountLine;
 pub struct Place {
     pub directory: Directory,
     pub name: String,
+}
+
+impl Place {
+    /// Opens the file for reading, whatever it is; a link is not followed, and a FIFO's writer not
+    /// waited for.
+    pub fn open(&self) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = self.directory.open()?;
+        Ok(rustix::fs::openat(directory, &self.name, flags, Mode::empty())?.into())
+    }
 }
 
 /// Why a container's file cannot be had, or must not be.
@@ -65,6 +78,9 @@ const HOSTS: [&str; 12] = [
 /// logs, which are collected as what they are.
 const KEPT: [&str; 6] =
     ["/dev", "/proc", "/sys", "/var/lib/kubelet/pki", "/var/log/containers", "/var/log/pods"];
+
+/// Where the engine says which layer is a container's, below its data root.
+const LAYERS: &str = "image/overlay2/layerdb/mounts";
 
 /// The nearest mount.
 fn mount_of<'a>(container: &'a Container, path: &Path) -> Option<&'a Mount> {
@@ -200,6 +216,11 @@ impl Host {
         by_log.unwrap_or(&self.data_root).to_owned()
     }
 
+    /// Whether the engine keeps containers' layers where they are looked for.
+    pub fn keeps_layers(&self, container: &Container) -> bool {
+        self.data_root_of(container).join(LAYERS).is_dir()
+    }
+
     /// By the kernel's word, which holds for every snapshotter.
     fn upper_of(&self, container: &Container, mount: &MountLine) -> Result<PathBuf, Refused> {
         let upper = mount.upper.as_ref().ok_or(Refused::NoPlace)?;
@@ -215,7 +236,7 @@ impl Host {
     /// the directories know it too.
     fn upper(&self, container: &Container) -> Option<PathBuf> {
         let root = self.data_root_of(container);
-        let mounts = root.join("image/overlay2/layerdb/mounts");
+        let mounts = root.join(LAYERS);
         let id = fs::read_to_string(mounts.join(&container.id).join("mount-id")).ok()?;
         let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_plain.then(|| root.join("overlay2").join(id).join("diff"))
