@@ -49,7 +49,7 @@ impl Station {
     #[track_caller]
     pub(crate) fn start(&mut self) {
         self.launch();
-        let ready = || self.get("/readyz").is_some_and(|(status, _)| status == 200);
+        let ready = || self.get("/readyz").is_ok_and(|(status, _)| status == 200);
         assert!(wait_until(SOON, ready), "the agent is not ready:\n{}", self.tail());
     }
 
@@ -143,15 +143,17 @@ impl Station {
     /// The sum of all samples of a metric whose labels hold all of `labels`.
     #[track_caller]
     pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let (status, text) = self.get("/metrics").expect("the agent answers");
+        sum(&self.metrics(), name, labels)
+    }
+
+    /// All of them, as they are told.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> String {
+        let answer = self.get("/metrics");
+        let (status, text) =
+            answer.unwrap_or_else(|error| panic!("the agent does not answer: {error:#}"));
         assert_eq!(status, 200, "{text}");
-        let sample = |line: &str| -> Option<f64> {
-            let (shown, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
-            let is_it = shown.is_empty() || shown.starts_with('{');
-            let fits = is_it && labels.iter().all(|label| shown.contains(label));
-            if fits { value.parse().ok() } else { None }
-        };
-        text.lines().filter_map(sample).sum()
+        text
     }
 
     /// Everything that it logged, over all its runs.
@@ -184,10 +186,21 @@ impl Station {
         serde_json::from_str(&ended.stdout).map_err(|error| error.to_string())
     }
 
-    fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut client = Client::connect(&format!("http://127.0.0.1:{}", self.port)).ok()?;
-        client.set_timeout(Some(SOON)).ok()?;
-        let answer = client.request("GET", path, &[], &[]).ok()?;
-        Some((answer.status, answer.text()))
+    fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        let mut client = Client::connect(&format!("http://127.0.0.1:{}", self.port))?;
+        client.set_timeout(Some(SOON))?;
+        let answer = client.request("GET", path, &[], &[])?;
+        Ok((answer.status, answer.text()))
     }
+}
+
+/// The sum of all samples of a metric whose labels hold all of `labels`.
+pub(crate) fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
+    let sample = |line: &str| -> Option<f64> {
+        let (shown, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
+        let is_it = shown.is_empty() || shown.starts_with('{');
+        let fits = is_it && labels.iter().all(|label| shown.contains(label));
+        if fits { value.parse().ok() } else { None }
+    };
+    metrics.lines().filter_map(sample).sum()
 }

@@ -1,0 +1,190 @@
+//! Containers that come and go as fast as they can: what arrives of them, and what is left in the
+//! agent when they are gone.
+
+mod api;
+mod made_up;
+mod rest;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use sluice_bench::load::{Ledger, Written};
+use sluice_bench::standin::{Keep, Standin, StandinConfig};
+
+use super::common::{IN_TIME, Node, number, seed, wait_until};
+use super::engine::Engine;
+use super::pair::Side;
+use super::station::Station;
+use api::Api;
+use made_up::Lives;
+use rest::Rest;
+
+/// Of each of the three logs of a container.
+const LINES: u64 = 10;
+/// Logs that a container has: its output, a file in its layer and one on a volume.
+const LOGS: [(&str, &str); 3] =
+    [("out", "stdout"), ("layer", "/app/logs/layer.log"), ("volume", "/data/volume.log")];
+/// Before the first figure is taken: what the agent needs once, and keeps.
+const WARM_UP: Duration = Duration::from_secs(5);
+/// Containers at once under dockerd; more of them only wait for each other in it.
+const PARALLEL: usize = 8;
+
+/// How long they come and go. A minute where somebody has the time.
+fn time() -> Duration {
+    Duration::from_secs(number("SLUICE_TEST_CHURN_SECONDS", 20))
+}
+
+/// One that asks the engine's socket, and one that knows only the directories.
+fn sides(engine: &Engine) -> Vec<Side> {
+    [("socket", engine.socket()), ("directory", "off")]
+        .map(|(name, socket)| {
+            side(name, |node| {
+                node.set("docker.socket", socket);
+                node.set("docker.root", engine.root.display().to_string());
+            })
+        })
+        .into()
+}
+
+fn side(name: &'static str, set: impl FnOnce(&mut Node)) -> Side {
+    let config = StandinConfig { keep: Keep::Ids, ..StandinConfig::default() };
+    let standin = Standin::start(config).expect("the stand-in starts");
+    let mut node = Node::sending_to(&standin);
+    set(&mut node);
+    Side { name, standin, station: Station::new(node) }
+}
+
+/// What the declared logs of these containers hold.
+fn ledger_of<'a>(containers: impl IntoIterator<Item = &'a str>) -> Ledger {
+    let mut ledger = Ledger::default();
+    for container in containers {
+        for (log, _) in LOGS {
+            let written = Written { lines: LINES, text_bytes: 0 };
+            ledger.set(&format!("{container}/{log}"), written);
+        }
+    }
+    ledger
+}
+
+#[test]
+fn nothing_is_left_of_containers_that_come_and_go_as_fast_as_dockerd_can() {
+    let Some(engine) = Engine::given() else { return };
+    let mut sides = sides(&engine);
+    sides.iter_mut().for_each(|side| side.station.start());
+    let mut all = live_under_dockerd(&engine, "warm", WARM_UP);
+    let warm: Vec<Rest> = sides.iter().map(|side| Rest::settled(&side.station)).collect();
+    all.extend(live_under_dockerd(&engine, "churn", time()));
+    for (side, warm) in sides.iter_mut().zip(&warm) {
+        judge(side, &all, warm);
+    }
+}
+
+/// Makes, starts and removes them; their names, when the last is gone.
+fn live_under_dockerd(engine: &Engine, name: &str, time: Duration) -> Vec<String> {
+    let api = Api::new(engine.socket());
+    let next = AtomicU64::new(0);
+    let began = Instant::now();
+    let live = || {
+        let mut lived = Vec::new();
+        while began.elapsed() < time {
+            let name = format!("{name}-{}", next.fetch_add(1, Ordering::Relaxed));
+            api.live(&name, &engine.image, &LOGS, &script(&name));
+            lived.push(name);
+        }
+        lived
+    };
+    let lived: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..PARALLEL).map(|_| scope.spawn(live)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    });
+    let rate = lived.len() as f64 / began.elapsed().as_secs_f64();
+    eprintln!("dockerd: {} containers, {rate:.1} a second", lived.len());
+    lived
+}
+
+fn script(name: &str) -> String {
+    let write = |log: &str, path: &str| {
+        let file = if path == "stdout" { String::new() } else { format!("--file {path}") };
+        format!("sluice-bench write --source {name}/{log} --lines {LINES} {file}")
+    };
+    let writes: Vec<_> = LOGS.iter().map(|(log, path)| write(log, path)).collect();
+    format!("mkdir -p /app/logs; {}; sleep 0.05", writes.join("; "))
+}
+
+/// A hundred a second by a writer of Docker's directories, since no engine is as fast.
+#[test]
+fn nothing_is_left_of_a_hundred_containers_a_second() {
+    // Its turn, so that no other test takes the processors.
+    let Some(_engine) = Engine::given() else { return };
+    let mut side = side("made up", |_| {});
+    let mut lives = Lives::new(side.station.node.root(), seed());
+    side.station.start();
+    let mut all = lives.live("warm", WARM_UP);
+    let warm = Rest::settled(&side.station);
+    all.extend(lives.live("churn", time()));
+    judge(&mut side, &all, &warm);
+}
+
+/// Each line once, or its log declared lost; and the agent as it was before.
+#[track_caller]
+fn judge(side: &mut Side, containers: &[String], before: &Rest) {
+    let Side { name: side, standin, station } = side;
+    let ledger = ledger_of(containers.iter().map(String::as_str));
+    let missing = || -> BTreeMap<String, u64> {
+        let summary = standin.verify(&ledger);
+        let faulty = summary.sources.into_iter().filter(|source| source.missing > 0);
+        faulty.map(|source| (source.source, source.missing)).collect()
+    };
+    let after = before.awaited(station);
+    let settled = wait_until(IN_TIME, || {
+        std::thread::sleep(Duration::from_millis(200));
+        let declared = declared(station);
+        missing().keys().all(|source| declared.contains_key(source))
+    });
+    let (missing, declared) = (missing(), declared(station));
+    eprintln!(
+        "{side}: {} containers, {} of {} logs are not whole, {} losses are declared; {before:?} \
+         before and {after:?} after",
+        containers.len(),
+        missing.len(),
+        containers.len() * LOGS.len(),
+        declared.len()
+    );
+    let silent: Vec<_> =
+        missing.iter().filter(|(source, _)| !declared.contains_key(*source)).collect();
+    assert!(
+        settled,
+        "{side}: nobody said of these that they are lost: {silent:?}\n{}",
+        station.tail()
+    );
+    for (source, reason) in &declared {
+        assert!(missing.contains_key(source), "{side}: {source} is whole, and declared {reason}");
+        assert_eq!(reason, "deleted_before_open", "{side}: {source}");
+    }
+    let counted = station.metric("sluice_losses_total", &["deleted_before_open"]);
+    assert_eq!(counted as usize, declared.len(), "{side}: each loss is counted");
+    before.expect_memory(station);
+    station.stop();
+    let summary = standin.verify(&ledger);
+    let total = summary.total();
+    assert_eq!((total.doubled, total.corrupt, total.out_of_order), (0, 0, 0), "{summary}");
+    assert_eq!((summary.foreign, standin.ids_seen_twice()), (0, 0), "{side}: {summary}");
+}
+
+/// What the agent's log declares lost, by the name that the writer gave it, and the reason.
+fn declared(station: &Station) -> BTreeMap<String, String> {
+    let log = station.log();
+    let of_line = |line: &str| -> Option<(String, String)> {
+        let field = |name: &str| {
+            let (_, rest) = line.split_once(&format!(" {name}="))?;
+            let value = rest.split(' ').next()?;
+            Some(value.trim_matches('"').to_owned())
+        };
+        let (container, file) = (field("container")?, field("file")?);
+        let log = LOGS.iter().find(|(log, _)| file.ends_with(&format!("{log}.log")));
+        let log = log.map_or("out", |(log, _)| log);
+        Some((format!("{container}/{log}"), field("reason")?))
+    };
+    log.lines().filter(|line| line.contains("declared loss")).filter_map(of_line).collect()
+}

@@ -1,0 +1,115 @@
+//! What an agent has while nothing is there to be followed.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::super::common::{IN_TIME, wait_until};
+use super::super::station::{Station, sum};
+
+/// What the allocator may keep of a churn: pages that a few small things are left in.
+const MEMORY_SLACK_BYTES: u64 = 8 << 20;
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Gauges that are zero while there is no container.
+const GAUGES: [&str; 7] = [
+    "sluice_sources",
+    "sluice_open_files",
+    "sluice_watch_followed",
+    "sluice_discover_containers",
+    "sluice_carry_bytes",
+    "sluice_batches_in_flight",
+    "sluice_source_unread_bytes",
+];
+
+/// Figures that have not changed for so long are taken for what they stay.
+const STILL: Duration = Duration::from_secs(3);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held {
+    /// But for connections, which come and go by themselves and have bounds of their own.
+    descriptors: usize,
+    /// Of inotify, by the kernel's word.
+    watches: usize,
+    gauges: [u64; GAUGES.len()],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    held: Held,
+    resident_bytes: u64,
+}
+
+impl Rest {
+    pub(super) fn of(station: &Station) -> Self {
+        let process = format!("/proc/{}", station.agent().pid());
+        let process = Path::new(&process);
+        let metrics = station.metrics();
+        let held = Held {
+            descriptors: descriptors(&process.join("fd")),
+            watches: watches(&process.join("fdinfo")),
+            gauges: GAUGES.map(|name| sum(&metrics, name, &[]) as u64),
+        };
+        Self { held, resident_bytes: station.agent().resident_bytes() }
+    }
+
+    /// Waits until nothing is followed any more, and what the agent holds stands still.
+    #[track_caller]
+    pub(super) fn settled(station: &Station) -> Self {
+        let mut last = (Self::of(station), Instant::now());
+        let is_still = wait_until(IN_TIME, || {
+            std::thread::sleep(LOOK);
+            let now = Self::of(station);
+            if now.held != last.0.held {
+                last = (now, Instant::now());
+            }
+            now.held.gauges.iter().all(|gauge| *gauge == 0) && last.1.elapsed() > STILL
+        });
+        assert!(is_still, "it still holds {:?}\n{}", last.0, station.tail());
+        Self::of(station)
+    }
+
+    /// Waits until the agent holds no more than it did.
+    #[track_caller]
+    pub(super) fn awaited(&self, station: &Station) -> Self {
+        let mut now = Self::of(station);
+        let is_back = wait_until(IN_TIME, || {
+            std::thread::sleep(LOOK);
+            now = Self::of(station);
+            now.held == self.held
+        });
+        assert!(is_back, "it held {:?}, and holds {:?}\n{}", self.held, now.held, station.tail());
+        now
+    }
+
+    /// Memory too, which is given back a while later.
+    #[track_caller]
+    pub(super) fn expect_memory(&self, station: &Station) {
+        let limit = self.resident_bytes + MEMORY_SLACK_BYTES;
+        let is_back = wait_until(IN_TIME, || {
+            std::thread::sleep(LOOK);
+            station.agent().resident_bytes() <= limit
+        });
+        let now = station.agent().resident_bytes();
+        assert!(is_back, "{} bytes were resident, and now {now}", self.resident_bytes);
+    }
+}
+
+fn names(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).expect("the agent runs");
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
+fn descriptors(directory: &Path) -> usize {
+    let is_socket = |path: &PathBuf| {
+        let target = std::fs::read_link(path).unwrap_or_default();
+        target.to_string_lossy().starts_with("socket:")
+    };
+    names(directory).iter().filter(|path| !is_socket(path)).count()
+}
+
+fn watches(directory: &Path) -> usize {
+    // A descriptor may be closed meanwhile.
+    let texts = names(directory).into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    texts.map(|text| text.lines().filter(|line| line.starts_with("inotify wd:")).count()).sum()
+}
