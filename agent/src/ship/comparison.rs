@@ -154,6 +154,9 @@ impl Shipper {
                     self.marks.verify(prefix);
                     self.counters.documents_acked.inc_by(documents.len() as u64);
                     for number in documents {
+                        if number != doubt.document {
+                            self.counters.conflict("verified");
+                        }
                         job.settle(number, Outcome::Acked);
                     }
                 }

@@ -199,23 +199,25 @@ impl<'a> Agent<'a> {
     /// many and more do not come.
     pub(crate) fn await_read_again(&self, least: u64) -> u64 {
         let mut last = 0;
-        until("what is there is read again", IN_TIME, || {
+        let again = until("what is there is read again", IN_TIME, || {
             std::thread::sleep(Duration::from_millis(1_500));
-            let now = self.delivered();
+            let now = self.counted("sluice_ship_documents_total");
             let still = now == last && now >= least;
             last = now;
             still.then_some(now)
-        })
+        });
+        assert_eq!(self.counted("sluice_ship_conflicts_total"), again, "each was there");
+        again
     }
 
-    /// Of the agent's own count.
-    fn delivered(&self) -> u64 {
+    /// The agent's own count.
+    fn counted(&self, name: &str) -> u64 {
         let mut client = sluice_bench::http::Client::connect("http://127.0.0.1:9600")
             .expect("the agent serves its metrics");
         let answer = client.request("GET", "/metrics", &[], b"").expect("it answers");
         let text = answer.text();
         text.lines()
-            .filter(|line| line.starts_with("sluice_ship_documents_total"))
+            .filter(|line| line.starts_with(name))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum::<f64>() as u64
     }
