@@ -96,8 +96,8 @@ struct Want {
     /// The same for a look that is to be quick.
     rested: Instant,
     quick: u32,
-    /// Nothing has asked for the next look.
-    is_slow: bool,
+    /// The look that is due though nothing has asked for it.
+    slow_at: Instant,
     watches: HashSet<i32>,
     /// By path.
     told: HashMap<String, Told>,
@@ -109,8 +109,6 @@ struct Want {
     unseen: bool,
     /// Its container is gone: it is looked for once more.
     leaving: bool,
-    /// And it may have written something.
-    has_run: bool,
     /// Its files lie on a mount that this agent does not see.
     hidden: bool,
 }
@@ -169,15 +167,14 @@ impl Want {
         self.heard = heard;
     }
 
-    /// What was there, or may have been, and was never found. A container that has never run has
-    /// written nothing.
+    /// What was there, or may have been, and was never found.
     fn missed(&self) -> Vec<String> {
         let patterns = &self.wanted.patterns;
         let is_meant = |path: &Path| patterns.iter().any(|pattern| pattern.matches(path));
         let (files, ways): (Vec<&PathBuf>, Vec<&PathBuf>) =
             self.heard.keys().filter(|path| !self.has_seen(path)).partition(|path| is_meant(path));
         let is_open = self.unseen || !ways.is_empty();
-        if !files.is_empty() || !is_open || !self.has_run {
+        if !files.is_empty() || !is_open {
             return files.into_iter().map(|path| path.display().to_string()).collect();
         }
         let is_found = |pattern: &PathPattern| {
@@ -326,7 +323,6 @@ impl Loop {
         let Some(want) = self.wants.get_mut(key).filter(|want| at < want.at) else { return false };
         self.due.remove(&(want.at, key.clone()));
         want.at = at;
-        want.is_slow = false;
         self.due.insert((at, key.clone()));
         true
     }
@@ -358,14 +354,13 @@ impl Loop {
                 not_before: now,
                 rested: now,
                 quick: QUICK_LOOKS_MAX,
-                is_slow: false,
+                slow_at: now + LOOK_INTERVAL,
                 watches: HashSet::new(),
                 told: HashMap::new(),
                 heard: HashMap::new(),
                 looked: HashMap::new(),
                 unseen: true,
                 leaving: false,
-                has_run: false,
                 hidden: false,
             };
             self.wants.insert(key.clone(), want);
@@ -388,7 +383,11 @@ impl Loop {
             self.look_at(&key, now);
             if let Some(want) = self.wants.get_mut(&key) {
                 want.leaving = true;
-                want.has_run = has_run;
+                if !has_run {
+                    // It has written nothing.
+                    want.unseen = false;
+                    want.heard.clear();
+                }
                 self.leaving.entry(key.0).or_default();
             }
         }
@@ -450,7 +449,7 @@ impl Loop {
         }
         self.due.pop_first();
         self.counters.file_looks.inc();
-        let is_slow = self.wants.get(&key).is_some_and(|want| want.is_slow);
+        let is_slow = self.wants.get(&key).is_some_and(|want| want.at >= want.slow_at);
         let Some(mut seen) = self.look(&key) else { return };
         self.note_hidden(&key, &mut seen);
         self.tell(&key, seen);
@@ -467,7 +466,7 @@ impl Loop {
         want.not_before = want.rested.max(ended + REST_MIN);
         let slow = Duration::from_secs(1) * many / LOOKS_PER_SECOND_MAX;
         want.at = want.rested.max(ended + LOOK_INTERVAL.max(slow));
-        want.is_slow = true;
+        want.slow_at = want.at;
         self.due.insert((want.at, key));
     }
 
