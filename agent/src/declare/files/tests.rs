@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::look::{Seen, look};
 use super::*;
+use crate::core::limits::LOGS_PER_CONTAINER_MAX;
 use crate::discover::{Mount, MountSource, State};
 
 struct World {
@@ -387,7 +388,18 @@ fn a_log_of_an_engine_without_layers_is_not_missed() {
 /// Ten thousand containers that declare a file each: all are found, and then there is rest.
 #[test]
 fn many_containers_cost_no_more_looks_than_few() {
-    const CONTAINERS: usize = 10_000;
+    check_rest(10_000, 1);
+}
+
+/// As many logs as one container may declare.
+#[test]
+fn many_logs_of_one_container_cost_no_more_looks_than_few() {
+    check_rest(1, LOGS_PER_CONTAINER_MAX);
+}
+
+/// All logs are found, and looked for no more than 100 times a second from then on.
+#[track_caller]
+fn check_rest(containers: usize, logs: usize) {
     let world = World::new();
     put(world.bind().join("a.log"));
     let told = Arc::new(AtomicU64::new(0));
@@ -402,13 +414,18 @@ fn many_containers_cost_no_more_looks_than_few() {
         }),
     )
     .unwrap();
-    for number in 0..CONTAINERS {
+    for number in 0..containers {
         let id = format!("{number:064x}");
         let container = Container { id, ..world.container.clone() };
-        finder.asker().want(&container, vec![wanted("/app/logs/*.log")]);
+        let logs = (0..logs).map(|log| Wanted {
+            log: format!("x{log}"),
+            patterns: vec![PathPattern::parse("/app/logs/*.log").unwrap()],
+        });
+        finder.asker().want(&container, logs.collect());
     }
+    let all = (containers * logs) as u64;
     let began = Instant::now();
-    while told.load(Ordering::Relaxed) < CONTAINERS as u64 {
+    while told.load(Ordering::Relaxed) < all {
         assert!(began.elapsed() < Duration::from_mins(1), "{told:?} after {:?}", began.elapsed());
         std::thread::sleep(Duration::from_millis(20));
     }
