@@ -10,6 +10,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod unseen;
+mod want;
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -10,9 +10,9 @@ use crossbeam_channel::Receiver;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::super::PathPattern;
-use super::look::{Seen, leads, look};
+use super::look::{Seen, look};
 use super::unseen::Unseen;
+use super::want::{Told, Want};
 use super::{Command, DeclaredFile, FileNews, Missed, NewsFn, Reports, Wanted};
 use crate::discover::opens::Host;
 use crate::discover::{Container, Counters};
@@ -39,17 +39,6 @@ const REST_SHARE: u32 = 20;
 
 /// A file that has been gone so long does not come back under its name by itself.
 const VANISHED_AFTER: Duration = Duration::from_mins(1);
-
-/// What was heard of and not found was deleted, by its container or with it: the latter, if the
-/// container is gone no later than this.
-const REMOVAL_MAX: Duration = Duration::from_secs(2);
-
-/// Names of one log that are heard of and not found; beyond it something is unseen.
-const HEARD_MAX: usize = 256;
-
-/// A directory that is deleted so soon after it was first looked at may have been on its way out
-/// then, with files in it deleted already.
-const EMPTYING_MAX: Duration = Duration::from_millis(100);
 
 /// News that found no room are told again after this.
 const UNTOLD_WAIT: Duration = Duration::from_millis(10);
@@ -86,104 +75,6 @@ struct Watch {
     descriptor: WatchDescriptor,
     /// With the directory as their patterns have it.
     wants: HashMap<Key, PathBuf>,
-}
-
-struct Want {
-    container: Arc<Container>,
-    wanted: Wanted,
-    at: Instant,
-    not_before: Instant,
-    /// The same for a look that is to be quick.
-    rested: Instant,
-    quick: u32,
-    /// The look that is due though nothing has asked for it.
-    slow_at: Instant,
-    watches: HashSet<i32>,
-    /// By path.
-    told: HashMap<String, Told>,
-    /// Names that were there, by inotify's word, and mean or lead to a file; and when that was heard.
-    heard: HashMap<PathBuf, Instant>,
-    /// Directories of the last look that had something to look at, and since when they are known.
-    looked: HashMap<PathBuf, Instant>,
-    /// Something that no look has seen may be there besides.
-    unseen: bool,
-    /// Its container is gone: it is looked for once more.
-    leaving: bool,
-    /// Its files lie on a mount that this agent does not see.
-    hidden: bool,
-}
-
-/// What was told of a file.
-struct Told {
-    file: DeclaredFile,
-    missing_since: Option<Instant>,
-    vanished: bool,
-    /// Whose it is may have changed.
-    again: bool,
-}
-
-impl Want {
-    /// Notes a name that is, or was, there; whether a pattern means it or leads to it.
-    fn hear(&mut self, path: PathBuf, now: Instant) -> bool {
-        let concerns = |pattern: &PathPattern| pattern.matches(&path) || leads(pattern, &path);
-        if !self.wanted.patterns.iter().any(concerns) {
-            return false;
-        }
-        if self.heard.len() < HEARD_MAX {
-            self.heard.insert(path, now);
-        } else {
-            self.unseen = true;
-        }
-        true
-    }
-
-    /// Notes a name that is there no more, if nobody has seen it, or what was in it.
-    fn hear_of_end(&mut self, path: PathBuf, now: Instant) {
-        let since = self.looked.get(&path);
-        if since.is_some_and(|since| now.duration_since(*since) < EMPTYING_MAX) {
-            self.looked.remove(&path);
-        }
-        if !self.has_seen(&path) {
-            self.hear(path, now);
-        }
-    }
-
-    /// Whether a look has been there, or has found it or the log whose older file it is.
-    fn has_seen(&self, path: &Path) -> bool {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let is_of = |told: &Told| {
-            Path::new(&told.file.path).parent() == path.parent()
-                && name.is_some_and(|name| file_rank(name, &told.file.place.name).is_some())
-        };
-        self.looked.contains_key(path)
-            || path.to_str().is_some_and(|path| self.told.contains_key(path))
-            || self.told.values().any(is_of)
-    }
-
-    /// Forgets what a look has seen, and what the container itself has deleted.
-    fn settle_heard(&mut self, now: Instant) {
-        let mut heard = std::mem::take(&mut self.heard);
-        heard.retain(|path, at| now.duration_since(*at) < REMOVAL_MAX && !self.has_seen(path));
-        self.heard = heard;
-    }
-
-    /// What was there, or may have been, and was never found.
-    fn missed(&self) -> Vec<String> {
-        let patterns = &self.wanted.patterns;
-        let is_meant = |path: &Path| patterns.iter().any(|pattern| pattern.matches(path));
-        let (files, ways): (Vec<&PathBuf>, Vec<&PathBuf>) =
-            self.heard.keys().filter(|path| !self.has_seen(path)).partition(|path| is_meant(path));
-        let is_open = self.unseen || !ways.is_empty();
-        if !files.is_empty() || !is_open {
-            return files.into_iter().map(|path| path.display().to_string()).collect();
-        }
-        let is_found = |pattern: &PathPattern| {
-            let path = pattern.single();
-            path.is_some_and(|path| path.to_str().is_some_and(|path| self.told.contains_key(path)))
-        };
-        let open = patterns.iter().filter(|pattern| !is_found(pattern));
-        open.map(|pattern| pattern.as_str().to_owned()).collect()
-    }
 }
 
 impl Loop {
