@@ -139,7 +139,7 @@ pub(super) const SUITES: &[Suite] = &[
     Suite {
         name: "rungs",
         about: "the ladder's rungs on Debian's 6.1 in qemu, and on the kernel that runs here",
-        minutes: 5,
+        minutes: 4,
         needs: &[Need::Root, Need::Machine],
         work: Work::Xtask(&["vm", "--kernel", "6.1,native", "--test", "sluice:rungs"]),
         ..BASE
