@@ -1,11 +1,13 @@
 //! Programs that others wrote read what comes out, also several members in a row.
 //!
 //! A program that this machine does not have is named and passed over, but gzip, which every
-//! machine has.
+//! machine has. Java is asked by every JDK there is.
 
 mod common;
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use common::{Random, documents};
@@ -33,16 +35,17 @@ fn members() -> (Vec<Vec<u8>>, Vec<u8>) {
 }
 
 /// What the program writes when it reads `input`, or nothing if it is not here.
-fn through(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+fn through(program: impl AsRef<OsStr>, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+    let program = program.as_ref();
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("{program} is not here, so it is not asked");
+            say(&format!("{} is not here, so it is not asked", program.display()));
             return None;
         }
-        Err(error) => panic!("{program}: {error}"),
+        Err(error) => panic!("{}: {error}", program.display()),
     };
     let mut stdin = child.stdin.take().expect("it is piped");
     let input = input.to_vec();
@@ -50,7 +53,7 @@ fn through(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
     let output = child.wait_with_output().expect("it was started");
     let written = writer.join().expect("a write does not panic");
     written.expect("the program reads all of it");
-    assert!(output.status.success(), "{program}: {}", output.status);
+    assert!(output.status.success(), "{}: {}", program.display(), output.status);
     Some(output.stdout)
 }
 
@@ -60,6 +63,7 @@ fn gzip() {
     for member in &members {
         assert_eq!(through("gzip", &["-t"], member).unwrap(), b"");
     }
+    assert_eq!(through("gzip", &["-t"], &members.concat()).unwrap(), b"");
     assert!(through("gzip", &["-dc"], &members.concat()).unwrap() == plain);
 }
 
@@ -84,11 +88,15 @@ sys.stdout.buffer.write(b''.join(out))
 #[test]
 fn java() {
     let (members, plain) = members();
+    // All at once, as the stream asks what it reads from whether another member follows, and a
+    // pipe may have nothing yet.
     let source = "\
+import java.io.ByteArrayInputStream;
 import java.util.zip.GZIPInputStream;
 class Inflate {
     public static void main(String[] arguments) throws Exception {
-        new GZIPInputStream(System.in).transferTo(System.out);
+        var all = new ByteArrayInputStream(System.in.readAllBytes());
+        new GZIPInputStream(all).transferTo(System.out);
         System.out.flush();
     }
 }
@@ -97,13 +105,42 @@ class Inflate {
     std::fs::create_dir_all(&directory).unwrap();
     let file = directory.join("Inflate.java");
     std::fs::write(&file, source).unwrap();
-    // A JRE without a compiler cannot run a source; there is nothing to ask then.
-    let compiler = Command::new("javac").arg("-version").output();
-    if compiler.is_ok_and(|output| output.status.success()) {
-        let read = through("java", &[file.to_str().unwrap()], &members.concat());
-        assert!(read.unwrap() == plain);
-    } else {
-        eprintln!("no Java compiler is here, so Java is not asked");
+    let jdks = jdks();
+    if jdks.is_empty() {
+        say("no JDK is here, so Java is not asked");
+    }
+    for jdk in jdks {
+        let inflate =
+            |input: &[u8]| through(jdk.join("bin/java"), &[file.to_str().unwrap()], input);
+        assert!(inflate(&members.concat()).unwrap() == plain, "{}", jdk.display());
+        let alone = inflate(&members[0]).unwrap();
+        assert!(plain.starts_with(&alone) && !alone.is_empty(), "{}", jdk.display());
     }
     std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// `$JAVA_HOME`, the `java` on the path, and what lies in `/usr/lib/jvm`, each once. A runtime
+/// without a compiler is none, as it cannot run a source.
+fn jdks() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // <home>/bin/java, behind the links of Debian's alternatives.
+    let on_path = std::env::split_paths(&path).filter_map(|directory| {
+        let java = directory.join("java").canonicalize().ok()?;
+        Some(java.parent()?.parent()?.to_owned())
+    });
+    let installed = std::fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten();
+    let told = std::env::var_os("JAVA_HOME").map(PathBuf::from);
+    let all = told.into_iter().chain(on_path).chain(installed.map(|entry| entry.path()));
+    let has_both =
+        |home: &PathBuf| home.join("bin/java").exists() && home.join("bin/javac").exists();
+    let mut homes: Vec<_> =
+        all.filter_map(|home| home.canonicalize().ok()).filter(has_both).collect();
+    homes.sort();
+    homes.dedup();
+    homes
+}
+
+/// Not by `eprintln!`, which the test harness keeps to itself unless the test fails.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("standard error is open");
 }
