@@ -164,13 +164,12 @@ mod tests {
     fn check(counts: &[u32], bits_max: usize) {
         let mut of = vec![0; counts.len()];
         lengths(counts, bits_max, &mut of);
-        let used: f64 =
-            of.iter().filter(|&&bits| bits > 0).map(|&bits| 0.5_f64.powi(bits.into())).sum();
         let occur = counts.iter().filter(|&&count| count > 0).count();
         assert_eq!(occur, of.iter().filter(|&&bits| bits > 0).count());
         assert!(of.iter().all(|&bits| usize::from(bits) <= bits_max));
+        let share = |&bits: &u8| if bits > 0 { 1_u32 << (bits_max - usize::from(bits)) } else { 0 };
         if occur >= 2 {
-            assert!((used - 1.0).abs() < f64::EPSILON, "{used}: {of:?}");
+            assert_eq!(of.iter().map(share).sum::<u32>(), 1 << bits_max, "{of:?}");
         }
         for (more, bits) in counts.iter().zip(&of) {
             for (less, longer) in counts.iter().zip(&of) {
