@@ -156,12 +156,16 @@ impl Cost {
 
     fn add(&mut self, weights: &[u32], bits: &[u8]) {
         let mut total = 0;
-        for (&weight, &bits) in weights.iter().zip(bits) {
-            total += weight;
-            self.bits += u64::from(weight) * u64::from(bits);
-            self.best -= weight as f32 * log2(weight as f32);
+        // Sums that do not wait for each other.
+        let mut best = [0.0; 8];
+        for (weights, bits) in weights.chunks(8).zip(bits.chunks(8)) {
+            for ((&weight, &bits), best) in weights.iter().zip(bits).zip(&mut best) {
+                total += weight;
+                self.bits += u64::from(weight) * u64::from(bits);
+                *best += weight as f32 * log2(weight as f32);
+            }
         }
-        self.best += total as f32 * log2(total as f32);
+        self.best += total as f32 * log2(total as f32) - best.iter().sum::<f32>();
     }
 }
 

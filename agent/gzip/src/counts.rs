@@ -1,13 +1,41 @@
 //! How often each symbol was written.
 
 use crate::symbols::{
-    DISTANCE_SLOTS, DISTANCE_SYMBOL, DISTANCES, FIRST_LENGTH, LENGTH_SYMBOL, LITERALS_AND_LENGTHS,
+    DISTANCE_BASE, DISTANCE_SLOTS, DISTANCES, FIRST_LENGTH, LENGTH_BASE, LITERALS_AND_LENGTHS,
     MATCH_BYTES_MAX, distance_slot,
 };
 
 /// The weight of one occurrence. Every symbol has the weight 1 besides, so that each code can
 /// write anything and lives on when the content changes.
 const WEIGHT: u32 = 8;
+
+/// Begin and end of the lengths of each symbol.
+const LENGTHS: [(u16, u16); 29] = {
+    let mut all = [(0, 0); 29];
+    let mut symbol = 0;
+    while symbol < 29 {
+        let end = if symbol < 28 { LENGTH_BASE[symbol + 1] } else { MATCH_BYTES_MAX as u16 + 1 };
+        all[symbol] = (LENGTH_BASE[symbol], end);
+        symbol += 1;
+    }
+    all
+};
+
+/// Begin and end of the slots of each distance symbol.
+const SLOTS: [(u16, u16); DISTANCES] = {
+    let mut all = [(0, 0); DISTANCES];
+    let mut symbol = 0;
+    while symbol < DISTANCES {
+        let end = if symbol + 1 < DISTANCES {
+            distance_slot(DISTANCE_BASE[symbol + 1] as usize)
+        } else {
+            DISTANCE_SLOTS
+        };
+        all[symbol] = (distance_slot(DISTANCE_BASE[symbol] as usize) as u16, end as u16);
+        symbol += 1;
+    }
+    all
+};
 
 /// Lengths and distances are counted as they are and become symbols later, which is once for a
 /// sample and not once for a match.
@@ -49,12 +77,16 @@ impl Counts {
         for (weight, count) in literals_and_lengths.iter_mut().zip(&self.literals[..256]) {
             *weight += count * WEIGHT;
         }
-        for (count, symbol) in self.lengths.iter().zip(LENGTH_SYMBOL) {
-            literals_and_lengths[FIRST_LENGTH + usize::from(symbol)] += count * WEIGHT;
+        for (weight, lengths) in literals_and_lengths[FIRST_LENGTH..].iter_mut().zip(LENGTHS) {
+            *weight += sum(&self.lengths, lengths) * WEIGHT;
         }
-        for (count, symbol) in self.distances.iter().zip(DISTANCE_SYMBOL) {
-            distances[usize::from(symbol)] += count * WEIGHT;
+        for (weight, slots) in distances.iter_mut().zip(SLOTS) {
+            *weight += sum(&self.distances, slots) * WEIGHT;
         }
         Weights { literals_and_lengths, distances }
     }
+}
+
+fn sum(counts: &[u32], (begin, end): (u16, u16)) -> u32 {
+    counts[usize::from(begin)..usize::from(end)].iter().sum()
 }

@@ -51,10 +51,12 @@ pub(crate) fn write(code: &Code, bits: &mut Bits) {
         bits.put(u64::from(lengths[usize::from(symbol)]), 3);
         bits.flush();
     }
-    for run in runs {
-        let symbol = usize::from(run.symbol);
-        bits.put(u64::from(codes[symbol]), u32::from(lengths[symbol]));
-        bits.put(u64::from(run.extra), extra_bits(run.symbol));
+    for four in runs.chunks(4) {
+        for run in four {
+            let symbol = usize::from(run.symbol);
+            bits.put(u64::from(codes[symbol]), u32::from(lengths[symbol]));
+            bits.put(u64::from(run.extra), extra_bits(run.symbol));
+        }
         bits.flush();
     }
 }

@@ -56,8 +56,6 @@ const fn bound_of_stored() -> usize {
 /// What lives on from text to text.
 pub(crate) struct Segments {
     table: Table,
-    /// As it was before a sample, in case that is written again.
-    before: Table,
     code: Code,
     fixed: Code,
     counts: Counts,
@@ -75,7 +73,6 @@ impl Segments {
     pub(crate) fn new() -> Box<Self> {
         Box::new(Self {
             table: Table::new(),
-            before: Table::new(),
             code: Code::fixed(),
             fixed: Code::fixed(),
             counts: Counts::new(),
@@ -193,7 +190,6 @@ impl Segments {
         bits: &mut Bits,
     ) -> Scanned<'a> {
         let (begin, open) = (bits.mark(), self.open);
-        self.before.clone_from(&self.table);
         let reached = self.scan::<true>(level, text, from, to, bits);
         let weights = self.counts.weights();
         let cost = self.code.cost(&weights);
@@ -209,8 +205,6 @@ impl Segments {
         close(&mut self.open, bits);
         self.code.adapt(&weights);
         self.adapted = true;
-        // With what was entered since, places that are yet to come would hide those before.
-        self.table.clone_from(&self.before);
         self.scan::<false>(level, text, from, to, bits)
     }
 

@@ -46,7 +46,7 @@ pub(crate) const LENGTH_BASE: [u16; 29] = {
 };
 
 /// The shortest distance of each symbol.
-const DISTANCE_BASE: [u16; DISTANCES] = {
+pub(crate) const DISTANCE_BASE: [u16; DISTANCES] = {
     let mut base = [1; DISTANCES];
     let mut symbol = 1;
     while symbol < DISTANCES {
