@@ -59,6 +59,7 @@ const UNIT: &[&str] = &[
     "--test=hints",
     "--test=programs",
     "--test=property",
+    "--test=seeds",
     "--test=small",
 ];
 

@@ -1,9 +1,11 @@
-//! What both targets share: bodies out of pieces, hints of any kind, and the check.
+//! What both targets do: bodies out of pieces, hints of any kind, and the check.
+//!
+//! It is here, and not in the targets, so that `tests/seeds.rs` can do the same without a fuzzer.
 
 use std::io::Read;
 
 use arbitrary::Arbitrary;
-use sluice_gzip::{Encoder, Repeat};
+use sluice_gzip::{Encoder, Memory, Repeat};
 
 /// Longer bodies are cut here; two segments and a little.
 const BODY_BYTES_MAX: usize = 600 << 10;
@@ -11,7 +13,7 @@ const BODY_BYTES_MAX: usize = 600 << 10;
 /// What a body is made of. Few bytes of the fuzzer's become many of the body's, or the ends of
 /// segments would never be reached.
 #[derive(Arbitrary, Debug)]
-pub enum Piece<'a> {
+enum Piece<'a> {
     Bytes(&'a [u8]),
     Text(&'a str),
     Run(u8, u16),
@@ -30,7 +32,7 @@ pub enum Piece<'a> {
 }
 
 #[derive(Arbitrary, Debug)]
-pub struct Hint {
+struct Hint {
     at: u32,
     len: u16,
     back: u16,
@@ -44,7 +46,7 @@ pub struct Body<'a> {
 }
 
 impl Body<'_> {
-    pub fn bytes(&self) -> Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
         let mut body = Vec::new();
         for piece in &self.pieces {
             match piece {
@@ -70,7 +72,7 @@ impl Body<'_> {
     }
 
     /// Within the body or not, right or wrong.
-    pub fn hints(&self, body_bytes: usize) -> Vec<Repeat> {
+    fn hints(&self, body_bytes: usize) -> Vec<Repeat> {
         let one = |hint: &Hint| {
             let at = match hint.at >> 31 {
                 0 => hint.at % (body_bytes as u32 + 100),
@@ -85,6 +87,45 @@ impl Body<'_> {
         }
         hints
     }
+}
+
+/// Any body with any hints comes back, and every processor writes the same. Encoders that forget
+/// between members, as making them anew would only cost time.
+pub struct Member([Encoder; 2]);
+
+impl Member {
+    pub fn new() -> Self {
+        Self([Encoder::new(Memory::PerMember), Encoder::portable(Memory::PerMember)])
+    }
+
+    pub fn run(&mut self, body: &Body) {
+        let bytes = body.bytes();
+        both(&mut self.0, &bytes, &body.hints(bytes.len()));
+    }
+}
+
+/// One encoder, many bodies, whole and in pieces; with each, whether it is a member's last piece.
+pub fn reused(bodies: &[(Body, bool)]) {
+    let mut encoders = [Encoder::new(Memory::CarriedOver), Encoder::portable(Memory::CarriedOver)];
+    let mut pieces = (Vec::new(), Vec::new());
+    let mut in_pieces = Encoder::new(Memory::CarriedOver);
+    for (body, is_last_piece) in bodies {
+        let bytes = body.bytes();
+        let hints = body.hints(bytes.len());
+        both(&mut encoders, &bytes, &hints);
+        in_pieces.push(&bytes, &hints, &mut pieces.0);
+        pieces.1.extend_from_slice(&bytes);
+        if *is_last_piece {
+            in_pieces.finish(&mut pieces.0);
+            check(&pieces.0, &pieces.1);
+            pieces = (Vec::new(), Vec::new());
+        }
+    }
+}
+
+fn both(encoders: &mut [Encoder; 2], body: &[u8], hints: &[Repeat]) {
+    let [one, other] = encoders.each_mut().map(|encoder| member(encoder, body, hints));
+    assert!(one == other, "without vector instructions other bytes");
 }
 
 fn noise(seed: u32, letters: u8, len: u16, body: &mut Vec<u8>) {
@@ -102,7 +143,7 @@ fn noise(seed: u32, letters: u8, len: u16, body: &mut Vec<u8>) {
 }
 
 /// One member of `body`, checked.
-pub fn member(encoder: &mut Encoder, body: &[u8], hints: &[Repeat]) -> Vec<u8> {
+fn member(encoder: &mut Encoder, body: &[u8], hints: &[Repeat]) -> Vec<u8> {
     let mut member = Vec::new();
     encoder.encode(body, hints, &mut member);
     assert!(member.len() <= sluice_gzip::bound(body.len()), "{} bytes", member.len());
@@ -111,7 +152,7 @@ pub fn member(encoder: &mut Encoder, body: &[u8], hints: &[Repeat]) -> Vec<u8> {
 }
 
 /// Two inflaters that share no code read `body` in it.
-pub fn check(member: &[u8], body: &[u8]) {
+fn check(member: &[u8], body: &[u8]) {
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(member).read_to_end(&mut plain).expect("zlib-rs reads it");
     assert!(plain == body, "zlib-rs reads something else");
