@@ -1,6 +1,7 @@
 //! The loop that looks.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
@@ -49,6 +50,12 @@ const WATCHES_MAX: usize = 16_384;
 /// Room for one read of inotify's queue.
 const EVENT_BYTES: usize = 16 << 10;
 
+/// Reads in a row: more than the queue holds, unless it is filled meanwhile.
+const READS_MAX: usize = 64;
+
+/// A wait that took so long had nothing to hear of when it began.
+const WAITED_MIN: Duration = Duration::from_millis(1);
+
 /// A container, and one of its logs.
 type Key = (String, String);
 
@@ -69,6 +76,8 @@ pub(super) struct Loop {
     leaving: HashMap<String, Vec<Missed>>,
     /// Of these, what there was no room for; in its order.
     untold: VecDeque<FileNews>,
+    /// What is heard of next happened after this.
+    heard_until: Instant,
 }
 
 struct Watch {
@@ -103,6 +112,7 @@ impl Loop {
             due: BTreeSet::new(),
             leaving: HashMap::new(),
             untold: VecDeque::new(),
+            heard_until: Instant::now(),
         }
     }
 
@@ -147,45 +157,59 @@ impl Loop {
         });
         // An interrupted wait is over, and the next one goes on with it.
         let _ = poll(&mut waited, timeout.as_ref());
+        let ended = Instant::now();
+        if ended - now >= WAITED_MIN {
+            // Until now there was nothing to hear of.
+            self.heard_until = ended;
+        }
         let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
     }
 
-    /// Names that came.
+    /// Names that came and went, all that the kernel has of them.
     fn hear(&mut self) {
-        let Some(inotify) = &mut self.inotify else { return };
         let mut buffer = [0; EVENT_BYTES];
-        let Ok(events) = inotify.read_events(&mut buffer) else { return };
-        let now = Instant::now();
         // Whether a name came that a pattern means or leads to.
         let mut hints: HashMap<Key, bool> = HashMap::new();
-        for event in events {
-            if event.mask.contains(EventMask::Q_OVERFLOW) {
-                for (key, want) in &mut self.wants {
-                    want.unseen = true;
-                    hints.insert(key.clone(), false);
-                }
-                continue;
-            }
-            let Some(watch) = self.watches.get(&event.wd.get_watch_descriptor_id()) else {
-                continue;
+        let began = Instant::now();
+        let mut all = false;
+        for _ in 0..READS_MAX {
+            let Some(inotify) = &mut self.inotify else { return };
+            let Ok(events) = inotify.read_events(&mut buffer) else {
+                all = true;
+                break;
             };
-            let went = event.mask.contains(EventMask::DELETE);
-            let came = event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO);
-            for (key, shown) in &watch.wants {
-                let Some(want) = self.wants.get_mut(key) else { continue };
-                let path = event.name.filter(|_| came || went).map(|name| shown.join(name));
-                if went {
-                    if let Some(path) = path {
-                        want.hear_of_end(path, now);
+            for event in events {
+                if event.mask.contains(EventMask::Q_OVERFLOW) {
+                    for (key, want) in &mut self.wants {
+                        want.unseen = true;
+                        hints.insert(key.clone(), false);
                     }
                     continue;
                 }
-                let means = path.is_some_and(|path| want.hear(path, now));
-                *hints.entry(key.clone()).or_default() |= means;
+                let Some(watch) = self.watches.get(&event.wd.get_watch_descriptor_id()) else {
+                    continue;
+                };
+                let went = event.mask.contains(EventMask::DELETE);
+                let came = event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO);
+                for (key, shown) in &watch.wants {
+                    let Some(want) = self.wants.get_mut(key) else { continue };
+                    let path = event.name.filter(|_| came || went).map(|name| shown.join(name));
+                    if went {
+                        if let Some(path) = path {
+                            want.hear_of_end(path, began, self.heard_until);
+                        }
+                        continue;
+                    }
+                    let means = path.is_some_and(|path| want.hear(path, began));
+                    *hints.entry(key.clone()).or_default() |= means;
+                }
             }
         }
+        if all {
+            self.heard_until = began;
+        }
         for (key, means) in hints {
-            self.hint(&key, means, now);
+            self.hint(&key, means, began);
         }
     }
 
@@ -275,9 +299,8 @@ impl Loop {
             if let Some(want) = self.wants.get_mut(&key) {
                 want.leaving = true;
                 if !has_run {
-                    // It has written nothing.
+                    // As far as anybody knows; a name that was heard of shows that it has.
                     want.unseen = false;
-                    want.heard.clear();
                 }
                 self.leaving.entry(key.0).or_default();
             }
@@ -348,6 +371,8 @@ impl Loop {
         let many = self.wants.len() as u32;
         let Some(want) = self.wants.get_mut(&key) else { return };
         if want.leaving {
+            // All that was told before its container was gone counts.
+            self.hear();
             return self.leave(&key);
         }
         if is_slow {
@@ -433,6 +458,7 @@ impl Loop {
     fn tell(&mut self, key: &Key, seen: Seen) {
         let Some(want) = self.wants.get_mut(key) else { return };
         let now = Instant::now();
+        let is_gone = seen.is_gone;
         let mut notes = seen.notes;
         if seen.files.is_empty() && notes.is_empty() {
             notes.push("no file fits so far".to_owned());
@@ -450,10 +476,19 @@ impl Loop {
                     continue;
                 }
             }
+            // Whoever follows it already has it open.
+            let opened = is_new.then(|| file.place.open());
+            let is_deleted = opened.as_ref().is_some_and(|opened| {
+                opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+            });
+            // An archive stands for a log whose own name nobody has seen.
+            if is_deleted && seen.names.contains(Path::new(&file.path)) {
+                want.hear(file.path.into(), now);
+                continue;
+            }
             let news = FileNews::Found {
                 file: file.clone().into(),
-                // Whoever follows it already has it open.
-                opened: is_new.then(|| file.place.open().ok()).flatten(),
+                opened: opened.and_then(Result::ok),
                 container: want.container.clone(),
             };
             if want.leaving {
@@ -467,7 +502,10 @@ impl Loop {
         if want.leaving {
             return;
         }
-        want.settle_heard(now);
+        // With its layer what was in it is gone too, however long ago it was heard of.
+        if !is_gone {
+            want.settle_heard(now);
+        }
         for (path, told) in &mut want.told {
             let path_of = Path::new(path);
             let is_there = there.contains(path) || {

@@ -72,10 +72,11 @@ impl Want {
         true
     }
 
-    /// Notes a name that is there no more, if nobody has seen it, or what was in it.
-    pub(super) fn hear_of_end(&mut self, path: PathBuf, now: Instant) {
+    /// Notes a name that is there no more, if nobody has seen it, or what was in it. It went after
+    /// `earliest`.
+    pub(super) fn hear_of_end(&mut self, path: PathBuf, now: Instant, earliest: Instant) {
         let since = self.looked.get(&path);
-        if since.is_some_and(|since| now.duration_since(*since) < EMPTYING_MAX) {
+        if since.is_some_and(|since| earliest.saturating_duration_since(*since) < EMPTYING_MAX) {
             self.looked.remove(&path);
         }
         if !self.has_seen(&path) {
