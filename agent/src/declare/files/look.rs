@@ -80,6 +80,15 @@ pub(super) fn leads(pattern: &PathPattern, directory: &Path) -> bool {
     pattern.below(directory) != Below::Nothing
 }
 
+/// Whether all that the pattern means lies on a mount below `start`.
+pub(super) fn is_covered(container: &Container, pattern: &PathPattern, start: &Path) -> bool {
+    container.mounts.iter().any(|mount| {
+        mount.destination != start
+            && mount.destination.starts_with(start)
+            && pattern.base().starts_with(&mount.destination)
+    })
+}
+
 struct Look<'a> {
     host: &'a Host,
     container: &'a Container,
@@ -134,26 +143,17 @@ impl Look<'_> {
     fn is_gone(&self, pattern: &PathPattern, start: &Path) -> bool {
         match self.host.root_of(self.container, start) {
             Ok((root, _)) => {
-                !self.is_covered(pattern, start)
+                !is_covered(self.container, pattern, start)
                     && rustix::fs::stat(&root).err() == Some(Errno::NOENT)
             }
             // An engine that keeps no layers as we know them never had one.
             Err(Refused::NoPlace) => {
                 start == Path::new("/")
-                    && !self.is_covered(pattern, start)
+                    && !is_covered(self.container, pattern, start)
                     && self.host.keeps_layers(self.container)
             }
             Err(Refused::Name | Refused::System) => false,
         }
-    }
-
-    /// Whether all that the pattern means lies on a mount below `start`.
-    fn is_covered(&self, pattern: &PathPattern, start: &Path) -> bool {
-        self.container.mounts.iter().any(|mount| {
-            mount.destination != start
-                && mount.destination.starts_with(start)
-                && pattern.base().starts_with(&mount.destination)
-        })
     }
 
     fn list(&mut self, pattern: &PathPattern, at: At<'_>, opened: &OwnedFd) {

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::look::{Seen, look};
 use super::unseen::Unseen;
-use super::want::{Told, Want};
+use super::want::{EMPTYING_MAX, Told, Want};
 use super::{Command, DeclaredFile, FileNews, Missed, NewsFn, Reports, Wanted};
 use crate::discover::opens::Host;
 use crate::discover::{Container, Counters};
@@ -47,14 +47,18 @@ const UNTOLD_WAIT: Duration = Duration::from_millis(10);
 /// Directories that are listened to; files in others are found by the slow looks.
 const WATCHES_MAX: usize = 16_384;
 
+/// Names that come and go, and the directory itself.
+const WATCHED: WatchMask = WatchMask::CREATE
+    .union(WatchMask::MOVE)
+    .union(WatchMask::DELETE)
+    .union(WatchMask::DELETE_SELF)
+    .union(WatchMask::ONLYDIR);
+
 /// Room for one read of inotify's queue.
 const EVENT_BYTES: usize = 16 << 10;
 
 /// Reads in a row: more than the queue holds, unless it is filled meanwhile.
 const READS_MAX: usize = 64;
-
-/// A wait that took so long had nothing to hear of when it began.
-const WAITED_MIN: Duration = Duration::from_millis(1);
 
 /// A container, and one of its logs.
 type Key = (String, String);
@@ -78,6 +82,17 @@ pub(super) struct Loop {
     untold: VecDeque<FileNews>,
     /// What is heard of next happened after this.
     heard_until: Instant,
+    /// Something is to be heard then, or nothing: ends of directories that are heard of later are
+    /// known to be later, too.
+    listen_at: Option<Instant>,
+}
+
+/// What a look has left to be done when all has been heard that happened before its end.
+struct Looked {
+    /// `None` of a container that was gone.
+    directories: Option<HashSet<PathBuf>>,
+    /// Watches of directories that are looked at no more.
+    stale: Vec<i32>,
 }
 
 struct Watch {
@@ -113,6 +128,7 @@ impl Loop {
             leaving: HashMap::new(),
             untold: VecDeque::new(),
             heard_until: Instant::now(),
+            listen_at: None,
         }
     }
 
@@ -146,7 +162,8 @@ impl Loop {
         let now = Instant::now();
         let next = self.due.first().map(|(at, _)| at.saturating_duration_since(now));
         let again = (!self.untold.is_empty()).then_some(UNTOLD_WAIT);
-        let next = next.into_iter().chain(again).min();
+        let listen = self.listen_at.map(|at| at.saturating_duration_since(now));
+        let next = next.into_iter().chain(again).chain(listen).min();
         let mut waited = vec![PollFd::new(&*self.bell, PollFlags::IN)];
         if let Some(inotify) = &self.inotify {
             waited.push(PollFd::from_borrowed_fd(inotify.as_fd(), PollFlags::IN));
@@ -157,11 +174,6 @@ impl Loop {
         });
         // An interrupted wait is over, and the next one goes on with it.
         let _ = poll(&mut waited, timeout.as_ref());
-        let ended = Instant::now();
-        if ended - now >= WAITED_MIN {
-            // Until now there was nothing to hear of.
-            self.heard_until = ended;
-        }
         let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
     }
 
@@ -173,7 +185,10 @@ impl Loop {
         let began = Instant::now();
         let mut all = false;
         for _ in 0..READS_MAX {
-            let Some(inotify) = &mut self.inotify else { return };
+            let Some(inotify) = &mut self.inotify else {
+                self.listen_at = None;
+                return;
+            };
             let Ok(events) = inotify.read_events(&mut buffer) else {
                 all = true;
                 break;
@@ -191,8 +206,13 @@ impl Loop {
                 };
                 let went = event.mask.contains(EventMask::DELETE);
                 let came = event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO);
+                let is_own_end = event.mask.contains(EventMask::DELETE_SELF);
                 for (key, shown) in &watch.wants {
                     let Some(want) = self.wants.get_mut(key) else { continue };
+                    if is_own_end {
+                        want.hear_of_own_end(shown, began, self.heard_until);
+                        continue;
+                    }
                     let path = event.name.filter(|_| came || went).map(|name| shown.join(name));
                     if went {
                         if let Some(path) = path {
@@ -207,6 +227,7 @@ impl Loop {
         }
         if all {
             self.heard_until = began;
+            self.listen_at = self.listen_at.filter(|at| *at > began);
         }
         for (key, means) in hints {
             self.hint(&key, means, began);
@@ -364,26 +385,38 @@ impl Loop {
         self.due.pop_first();
         self.counters.file_looks.inc();
         let is_slow = self.wants.get(&key).is_some_and(|want| want.at >= want.slow_at);
-        let Some(mut seen) = self.look(&key) else { return };
+        let Some((mut seen, looked)) = self.look(&key) else { return };
         self.note_hidden(&key, &mut seen);
         self.tell(&key, seen);
         let ended = Instant::now();
         let many = self.wants.len() as u32;
         let Some(want) = self.wants.get_mut(&key) else { return };
-        if want.leaving {
-            // All that was told before its container was gone counts.
-            self.hear();
-            return self.leave(&key);
-        }
         if is_slow {
             want.quick = QUICK_LOOKS_MAX.min(want.quick + 1);
         }
         want.rested = ended + (ended - began) * REST_SHARE;
         want.not_before = want.rested.max(ended + REST_MIN);
-        let slow = Duration::from_secs(1) * many / LOOKS_PER_SECOND_MAX;
-        want.at = want.rested.max(ended + LOOK_INTERVAL.max(slow));
-        want.slow_at = want.at;
-        self.due.insert((want.at, key));
+        if !want.leaving {
+            let slow = Duration::from_secs(1) * many / LOOKS_PER_SECOND_MAX;
+            want.at = want.rested.max(ended + LOOK_INTERVAL.max(slow));
+            want.slow_at = want.at;
+            self.due.insert((want.at, key.clone()));
+        }
+        // What has happened by now is told by watches that go with the directories.
+        self.hear();
+        self.end_look(&key, looked);
+    }
+
+    fn end_look(&mut self, key: &Key, looked: Looked) {
+        for number in looked.stale {
+            self.unwatch(number, key);
+        }
+        let Some(want) = self.wants.get_mut(key) else { return };
+        if want.leaving {
+            self.leave(key);
+        } else if let Some(directories) = looked.directories {
+            want.looked.retain(|path, _| directories.contains(path));
+        }
     }
 
     /// Where nothing fits: whether that is because a mount is not seen.
@@ -417,22 +450,21 @@ impl Loop {
         }
     }
 
-    /// Looks, and listens to the directories that it looks at, and no more to others.
-    fn look(&mut self, key: &Key) -> Option<Seen> {
-        let Self { host, inotify, watches, wants, .. } = self;
+    /// Looks, and listens to the directories that it looks at.
+    fn look(&mut self, key: &Key) -> Option<(Seen, Looked)> {
+        let Self { host, inotify, watches, wants, listen_at, .. } = self;
         let want = wants.get_mut(key)?;
-        let mask = WatchMask::CREATE | WatchMask::MOVE | WatchMask::DELETE | WatchMask::ONLYDIR;
         let mut now = HashSet::new();
         let began = Instant::now();
-        let mut looked = HashMap::new();
+        let mut directories = HashSet::new();
         let mut listen = |shown: &Path, opened: &OwnedFd| {
-            looked.insert(shown.to_owned(), began);
+            directories.insert(shown.to_owned());
             let Some(inotify) = inotify.as_mut().filter(|_| watches.len() < WATCHES_MAX) else {
                 return;
             };
             // By the open directory, so that it is this one whatever its names lead to by now.
             let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
-            let Ok(descriptor) = inotify.watches().add(path, mask) else { return };
+            let Ok(descriptor) = inotify.watches().add(path, WATCHED) else { return };
             let number = descriptor.get_watch_descriptor_id();
             let watch = watches
                 .entry(number)
@@ -442,17 +474,18 @@ impl Loop {
         };
         let seen = look(host, &want.container, &want.wanted, &mut listen);
         if !seen.is_gone {
-            for (path, since) in &mut looked {
-                *since = want.looked.get(path).copied().unwrap_or(*since);
+            for path in &directories {
+                if !want.looked.contains_key(path) {
+                    want.looked.insert(path.clone(), began);
+                    *listen_at = Some(began + EMPTYING_MAX);
+                }
             }
-            want.looked = looked;
             want.unseen = false;
         }
-        let before = std::mem::replace(&mut want.watches, now.clone());
-        for number in before.difference(&now) {
-            self.unwatch(*number, key);
-        }
-        Some(seen)
+        let stale = want.watches.difference(&now).copied().collect();
+        want.watches = now;
+        let directories = (!seen.is_gone).then_some(directories);
+        Some((seen, Looked { directories, stale }))
     }
 
     fn tell(&mut self, key: &Key, seen: Seen) {

@@ -357,6 +357,27 @@ fn what_was_seen_to_be_nothing_is_not_missed() {
     assert_eq!(forgotten(&finder, &told, true), Vec::<String>::new());
 }
 
+/// A look finds what is left of a layer, which may have had the file.
+#[test]
+fn what_is_empty_and_deleted_at_once_may_have_held_something() {
+    let check = |pattern: &str, rest: Duration, expect: &[&str]| {
+        let world = World::new();
+        fs::remove_dir_all(world.upper().join("var")).unwrap();
+        let (finder, told) = finding(&world);
+        finder.asker().want(&world.container, vec![wanted(pattern)]);
+        while report(&finder.reports(), ID, "x").is_empty() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(rest);
+        fs::remove_dir_all(world.upper()).unwrap();
+        assert_eq!(forgotten(&finder, &told, true), expect, "{pattern} after {rest:?}");
+    };
+    check("/var/log/a.log", Duration::ZERO, &["/var/log/a.log"]);
+    check("/var/log/a.log", Duration::from_millis(200), &[]);
+    // What is on a mount is not in the layer.
+    check("/data/a.log", Duration::ZERO, &[]);
+}
+
 /// Its layer goes piece by piece, and a look finds the rest of it.
 #[test]
 fn what_was_heard_of_and_not_found_is_missed() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::PathPattern;
-use super::look::leads;
+use super::look::{is_covered, leads};
 use super::{DeclaredFile, Wanted};
 use crate::discover::Container;
 use crate::read::file_rank;
@@ -20,7 +20,7 @@ const HEARD_MAX: usize = 256;
 
 /// A directory that is deleted so soon after it was first looked at may have been on its way out
 /// then, with files in it deleted already.
-const EMPTYING_MAX: Duration = Duration::from_millis(100);
+pub(super) const EMPTYING_MAX: Duration = Duration::from_millis(100);
 
 /// One log of one container.
 pub(super) struct Want {
@@ -81,6 +81,15 @@ impl Want {
         }
         if !self.has_seen(&path) {
             self.hear(path, now);
+        }
+    }
+
+    /// A directory that was looked at is there no more, which for one that a container's files
+    /// begin in nobody else tells.
+    pub(super) fn hear_of_own_end(&mut self, path: &Path, now: Instant, earliest: Instant) {
+        let is_covered = |pattern: &PathPattern| is_covered(&self.container, pattern, path);
+        if !self.wanted.patterns.iter().all(is_covered) {
+            self.hear_of_end(path.to_owned(), now, earliest);
         }
     }
 
