@@ -218,11 +218,7 @@ impl Running {
         take_pulses(&workers, &health);
 
         let (changes, changed) = mpsc::channel(CHANGES_MAX);
-        let add_root = {
-            let watcher = watcher.clone();
-            Arc::new(move |root: &Path| watcher.add_root(root))
-        };
-        let links = discover::Links { sightings, changes, add_root };
+        let links = discover::Links { sightings, changes, watcher: watcher.clone() };
         let host = host(config);
         let discovery = Arc::new(Discovery::start(docker, links));
         let finder = Finder::start(host.clone(), discovery.counters().clone(), news)?;

@@ -200,7 +200,7 @@ impl Router {
             tokio::select! {
                 change = queues.changes.recv() => match change {
                     Some(Change::Seen { container, opened }) => self.seen(&container, opened),
-                    Some(Change::Removed { id }) => self.removed(&id),
+                    Some(Change::Removed { id, described }) => self.removed(&id, described),
                     Some(Change::Listed) => {
                         self.routes.health.reach(Step::Discovered);
                         self.forget_vanished().await;
@@ -447,7 +447,18 @@ impl Router {
         SourceToken(self.next_token * workers + worker)
     }
 
-    fn removed(&mut self, id: &str) {
+    fn removed(&mut self, id: &str, described: bool) {
+        if !described {
+            let loss = Loss {
+                source: SourceKey::docker(id),
+                container: id.to_owned(),
+                file: String::new(),
+                reason: LossReason::NeverDescribed,
+                from: 0,
+                to: None,
+            };
+            declare(&loss, &self.routes.counters);
+        }
         self.books.shown().declares(id, None);
         let sources = self.books.of_container(id);
         let is_stdout =

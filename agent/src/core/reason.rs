@@ -9,6 +9,9 @@ pub enum LossReason {
     RemovedWhileAway,
     /// The log was deleted before it could be opened.
     DeletedBeforeOpen,
+    /// The container came and went before anybody could read what it is: what it had to be
+    /// collected is unknown, but for an output that could be opened.
+    NeverDescribed,
     /// A rotated file with unread bytes was gone at the next look.
     RotatedWhileAway,
     /// Files were rotated through between two looks, and some may have come and gone unseen.
@@ -20,9 +23,10 @@ pub enum LossReason {
 }
 
 impl LossReason {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RemovedWhileAway,
         Self::DeletedBeforeOpen,
+        Self::NeverDescribed,
         Self::RotatedWhileAway,
         Self::RotatedUnseen,
         Self::Truncated,
@@ -33,6 +37,7 @@ impl LossReason {
         match self {
             Self::RemovedWhileAway => "removed_while_away",
             Self::DeletedBeforeOpen => "deleted_before_open",
+            Self::NeverDescribed => "never_described",
             Self::RotatedWhileAway => "rotated_while_away",
             Self::RotatedUnseen => "rotated_unseen",
             Self::Truncated => "truncated",

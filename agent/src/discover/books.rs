@@ -63,10 +63,14 @@ pub(super) enum Report {
         dir: PathBuf,
         view: Option<Box<View>>,
         opened: Vec<(String, File)>,
+        /// Its log is there, or was.
+        has_log: bool,
     },
     /// The watcher saw its directory go.
     Gone {
         id: String,
+        /// It may have had a log that nobody heard of.
+        may_have_log: bool,
     },
 }
 
@@ -86,6 +90,8 @@ pub(super) struct Books {
     known: BTreeMap<String, Known>,
     removed: HashSet<String>,
     removed_order: VecDeque<String>,
+    /// Directories that a listing did not find. The watcher says whether it has told all of them.
+    missing: Vec<PathBuf>,
     pub(super) clock: Clock,
     /// For paths that only the API gave.
     pub(super) roots: Vec<Root>,
@@ -137,17 +143,24 @@ pub(super) fn reconcile(books: &mut Books, report: Report) -> Vec<Change> {
             books.settle(&id, Vec::new()).into_iter().collect()
         }
         Report::ApiAway => books.api_away(),
-        Report::Sighted { id, dir, view, opened } => {
+        Report::Sighted { id, dir, view, opened, has_log } => {
             let Some(known) = books.entry(&id) else { return Vec::new() };
             known.sight(dir, view, now);
-            let current = current_name(&id);
-            known.has_log |= opened.iter().any(|(name, _)| *name == current);
+            known.has_log |= has_log;
             books.settle(&id, opened).into_iter().collect()
         }
-        Report::Gone { id } => {
-            let Some(known) = books.known.get_mut(&id) else { return Vec::new() };
-            known.directory.presence = Presence::Absent;
-            books.settle(&id, Vec::new()).into_iter().collect()
+        Report::Gone { id, may_have_log } => {
+            let Some(known) = books.entry(&id) else { return Vec::new() };
+            let mut changes = Vec::new();
+            if may_have_log && known.is_described() {
+                known.has_log = true;
+                changes.extend(books.settle(&id, Vec::new()));
+            }
+            if let Some(known) = books.entry(&id) {
+                known.directory.presence = Presence::Absent;
+            }
+            changes.extend(books.settle(&id, Vec::new()));
+            changes
         }
     }
 }
@@ -159,6 +172,10 @@ impl Books {
 
     pub(super) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    pub(super) fn take_missing(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.missing)
     }
 
     /// What there is to say of it was said, or it is gone again.
@@ -193,7 +210,7 @@ impl Books {
             present.insert(place.id.clone());
             touched.push(place.id);
         }
-        for (id, known) in &mut self.known {
+        for (id, known) in &self.known {
             let vouched = known.root.is_none_or(|root| roots.contains(&root));
             if known.directory.presence == Presence::Present
                 && known.directory.seen <= began
@@ -201,8 +218,7 @@ impl Books {
                 && vouched
                 && !present.contains(id)
             {
-                known.directory.presence = Presence::Absent;
-                touched.push(id.clone());
+                self.missing.extend(known.dir.clone());
             }
         }
         self.settle_all(&touched)
@@ -242,9 +258,9 @@ impl Books {
     fn settle(&mut self, id: &str, opened: Vec<(String, File)>) -> Option<Change> {
         let known = self.known.get_mut(id)?;
         if known.is_gone() {
-            let was_announced = known.announced.is_some();
+            let described = known.is_described();
             self.forget(id);
-            return was_announced.then(|| Change::Removed { id: id.to_owned() });
+            return Some(Change::Removed { id: id.to_owned(), described });
         }
         let container = known.merged(id, &self.roots, &self.prefix)?;
         if opened.is_empty() && known.announced.as_ref() == Some(&container) {
@@ -277,6 +293,10 @@ impl Known {
         }
     }
 
+    fn is_described(&self) -> bool {
+        self.directory.view.is_some() || self.api.view.is_some()
+    }
+
     /// Both sources that can say so agree. A directory that never was seen proves nothing by its
     /// absence: it may not be mounted here.
     fn is_gone(&self) -> bool {
@@ -306,10 +326,11 @@ impl Known {
             other.container.log_driver.clone_into(&mut container.log_driver);
             other.container.log_options.clone_into(&mut container.log_options);
         }
-        if container.log_driver.is_empty() && self.has_log {
+        let told = container.log_path.take();
+        // `LogPath` is set by this driver only, whatever the deleted hostconfig.json said.
+        if container.log_driver.is_empty() && (self.has_log || told.is_some()) {
             JSON_FILE.clone_into(&mut container.log_driver);
         }
-        let told = container.log_path.take();
         if container.log_driver == JSON_FILE {
             container.log_path = match (&self.dir, told) {
                 (Some(dir), Some(path)) => Some(dir.join(path.file_name()?)),

@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::watch::Sighting;
+use crate::watch::{Sighting, Watcher};
 
 use api::Api;
 use books::{Books, Clock};
@@ -138,7 +138,11 @@ pub enum Change {
     /// is gone. Not said while nobody could be asked (no directory readable, no engine).
     Listed,
     /// Its directory and log are deleted, by the runtime's word as well as on disk.
-    Removed { id: String },
+    Removed {
+        id: String,
+        /// Not if it came and went before anybody could read what it is.
+        described: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -176,8 +180,9 @@ pub struct Links {
     /// From [`sighting_queue`].
     pub sightings: mpsc::Receiver<Sighting>,
     pub changes: mpsc::Sender<Change>,
-    /// Called with each containers directory that the runtime turns out to use.
-    pub add_root: Arc<dyn Fn(&Path) + Send + Sync>,
+    /// Is told of each containers directory that the runtime turns out to use, and asked about
+    /// what a listing does not find.
+    pub watcher: Arc<Watcher>,
 }
 
 /// The queue from the watcher's thread to discovery.
@@ -228,7 +233,7 @@ impl Discovery {
             registry: registry.clone(),
             counters: counters.clone(),
             changes: links.changes,
-            add_root: links.add_root,
+            watcher: links.watcher,
             wanted,
             looks: looks_sender,
             warned: HashSet::new(),

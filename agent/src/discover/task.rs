@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::watch::Sighting;
+use crate::watch::{Sighting, Watcher};
 
 use super::api::Word;
 use super::books::{Books, JSON_FILE, Report, reconcile};
@@ -32,7 +32,7 @@ pub(super) struct Task {
     pub(super) registry: Registry,
     pub(super) counters: Counters,
     pub(super) changes: mpsc::Sender<Change>,
-    pub(super) add_root: Arc<dyn Fn(&Path) + Send + Sync>,
+    pub(super) watcher: Arc<Watcher>,
     /// `None` without a socket.
     pub(super) wanted: Option<mpsc::Sender<String>>,
     /// Second looks come back here.
@@ -183,9 +183,9 @@ impl Task {
     }
 
     async fn sighted(&mut self, sighting: Sighting) -> Result<(), Ended> {
-        let Sighting { id, dir, gone, config, host_config, opened } = sighting;
+        let Sighting { id, dir, gone, config, host_config, opened, has_log } = sighting;
         if gone {
-            self.enter(Report::Gone { id: id.clone() }).await?;
+            self.enter(Report::Gone { id: id.clone(), may_have_log: has_log }).await?;
             if self.books.waits_for_api(&id)
                 && let Some(wanted) = &self.wanted
             {
@@ -203,7 +203,7 @@ impl Task {
             }
             None => None,
         };
-        self.enter(Report::Sighted { id, dir, view, opened }).await
+        self.enter(Report::Sighted { id, dir, view, opened, has_log }).await
     }
 
     /// A description that was read while it was written.
@@ -218,7 +218,8 @@ impl Task {
                 let read = spawn_blocking(move || directory::read(&asked, &path)).await;
                 if let Ok(Ok(view)) = read {
                     if view.is_some() {
-                        let report = Report::Sighted { id, dir, view, opened: Vec::new() };
+                        let opened = Vec::new();
+                        let report = Report::Sighted { id, dir, view, opened, has_log: false };
                         // Fails only when discovery has ended.
                         let _ = looks.send(report).await;
                     }
@@ -265,7 +266,7 @@ impl Task {
                     "the engine's containers directory is not visible to the agent: mount it"
                 );
             }
-            (self.add_root)(&root.ours);
+            self.watcher.add_root(&root.ours);
         }
         // Also when only its name is new: log paths are written with it.
         self.books.roots.push(root);
@@ -288,13 +289,16 @@ impl Task {
                     }
                     self.registry.put(container.clone(), reason);
                 }
-                Change::Removed { id } => {
+                Change::Removed { id, .. } => {
                     self.warned.remove(id);
                     self.registry.remove(id);
                 }
                 Change::Listed => {}
             }
             self.changes.send(change).await.map_err(|_| Ended)?;
+        }
+        for dir in self.books.take_missing() {
+            self.watcher.missing(&dir);
         }
         Ok(())
     }

@@ -279,8 +279,9 @@ const FAMILIES: [[&str; 4]; 11] = [
         "losses",
         "counter",
         "reason, container",
-        "Declared losses: removed_while_away, deleted_before_open, rotated_while_away, \
-         rotated_unseen, truncated, read_error; beyond 1000 containers without a name",
+        "Declared losses: removed_while_away, deleted_before_open, never_described, \
+         rotated_while_away, rotated_unseen, truncated, read_error; beyond 1000 containers \
+         without a name",
     ],
     ["watch_news", "counter", "rung", "News passed to workers"],
     [

@@ -72,6 +72,9 @@ pub struct Sighting {
     pub host_config: Option<Vec<u8>>,
     /// Log files that appeared, open for reading, by their name at this moment.
     pub opened: Vec<(String, File)>,
+    /// A log file has appeared, though it may have been gone before it could be opened. Of a
+    /// directory that is gone: one may have, while nobody could hear of it.
+    pub has_log: bool,
 }
 
 pub type NewsFn = Arc<dyn Fn(News) + Send + Sync>;
@@ -184,6 +187,12 @@ impl Watcher {
     /// Watches a further containers directory.
     pub fn add_root(&self, root: &Path) {
         self.send(Command::AddRoot(root.to_owned()));
+    }
+
+    /// A listing did not find the container's directory `dir`. When all that was signalled before
+    /// has been told, a last sighting says that it is gone.
+    pub fn missing(&self, dir: &Path) {
+        self.send(Command::Missing(dir.to_owned()));
     }
 
     /// From now on, changes of `current_name*` in `dir` are news of `source`. The first news

@@ -26,6 +26,8 @@ pub(super) struct Roots {
     by_path: HashMap<PathBuf, Root>,
     /// Containers' directories below them.
     places: HashMap<PathBuf, Place>,
+    /// Directories that were not found. What happened in them before may yet be signalled.
+    missing: Vec<PathBuf>,
     sighting: SightingFn,
     counters: Counters,
 }
@@ -40,6 +42,8 @@ struct Root {
 struct Place {
     id: String,
     watched: bool,
+    /// Since its state was read, no file can have come to it unheard.
+    heard: bool,
     /// Its worker looks after its files by itself.
     followed: bool,
     opened: Vec<FileKey>,
@@ -50,7 +54,13 @@ pub(super) type Refused = Option<Refusal>;
 
 impl Roots {
     pub(super) fn new(sighting: SightingFn, counters: Counters) -> Self {
-        Self { by_path: HashMap::new(), places: HashMap::new(), sighting, counters }
+        Self {
+            by_path: HashMap::new(),
+            places: HashMap::new(),
+            missing: Vec::new(),
+            sighting,
+            counters,
+        }
     }
 
     pub(super) fn add(&mut self, root: &Path, rung: Option<&mut InotifyRung>) -> Refused {
@@ -76,7 +86,8 @@ impl Roots {
         self.places.len()
     }
 
-    /// After lost signals: also logs may have appeared in directories that nobody follows yet.
+    /// After lost signals: also logs may have appeared in directories that nobody follows yet, and
+    /// may have gone with them.
     pub(super) fn look_again(&mut self) {
         let waiting: Vec<PathBuf> = self
             .places
@@ -135,19 +146,39 @@ impl Roots {
         rung: Option<&mut InotifyRung>,
     ) {
         let dir = root.join(name);
+        if self.places.contains_key(&dir) {
+            self.missed(&dir, rung);
+        }
+    }
+
+    /// Takes a directory for gone when what was signalled before has been heard.
+    pub(super) fn miss(&mut self, dir: PathBuf) {
+        self.missing.push(dir);
+    }
+
+    pub(super) fn has_missing(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    pub(super) fn take_missing(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.missing)
+    }
+
+    /// A container's directory is gone, and all that was signalled of it has been heard.
+    pub(super) fn missed(&mut self, dir: &Path, rung: Option<&mut InotifyRung>) {
         if let Some(rung) = rung {
-            rung.unwatch_container(&dir);
+            rung.unwatch_container(dir);
         }
-        if self.places.remove(&dir).is_none() {
-            return;
-        }
+        let place = self.places.remove(dir);
+        let Some(id) = dir.file_name().and_then(|name| name.to_str()) else { return };
         self.report(Sighting {
-            id: name.to_owned(),
-            dir,
+            id: id.to_owned(),
+            dir: dir.to_owned(),
             gone: true,
             config: None,
             host_config: None,
             opened: Vec::new(),
+            has_log: place.is_none_or(|place| place.may_have_had_a_log()),
         });
     }
 
@@ -161,16 +192,13 @@ impl Roots {
     pub(super) fn file_came(&mut self, dir: &Path, name: &str) {
         let Some(place) = self.places.get_mut(dir) else { return };
         let is_description = name == CONFIG_NAME || name == HOST_CONFIG_NAME;
-        let opened = if !is_description && !place.followed && place.is_log(name) {
-            place.open(dir, name).map(|file| (name.to_owned(), file))
-        } else {
-            None
-        };
-        if !is_description && opened.is_none() {
+        let is_log = !place.followed && place.is_log(name);
+        if !is_description && !is_log {
             return;
         }
-        self.counters.early_opened.inc_by(u64::from(opened.is_some()));
-        self.describe(dir, opened.into_iter().collect());
+        let file = if is_log { place.open(dir, name) } else { None };
+        self.counters.early_opened.inc_by(u64::from(file.is_some()));
+        self.describe(dir, file.map(|file| (name.to_owned(), file)).into_iter().collect(), is_log);
     }
 
     /// From now on a worker looks after the files in `dir`, or no longer.
@@ -202,7 +230,7 @@ impl Roots {
         // What is missing from another directory than before (a mount came or went) was not
         // deleted: that it seems so is for discovery to judge.
         if before == identity {
-            self.drop_missing(root, &names, rung.as_deref_mut());
+            self.miss_others(root, &names);
         }
         for name in &names {
             let dir = root.join(name);
@@ -221,21 +249,12 @@ impl Roots {
         refused
     }
 
-    fn drop_missing(
-        &mut self,
-        root: &Path,
-        names: &HashSet<String>,
-        mut rung: Option<&mut InotifyRung>,
-    ) {
-        let missing: Vec<String> = self
-            .places
-            .iter()
+    fn miss_others(&mut self, root: &Path, names: &HashSet<String>) {
+        let places = self.places.iter();
+        let missing = places
             .filter(|(dir, place)| dir.parent() == Some(root) && !names.contains(&place.id))
-            .map(|(_, place)| place.id.clone())
-            .collect();
-        for name in missing {
-            self.directory_went(root, &name, rung.as_deref_mut());
-        }
+            .map(|(dir, _)| dir.clone());
+        self.missing.extend(missing);
     }
 
     fn add_place(&mut self, dir: &Path, id: &str, rung: Option<&mut InotifyRung>) -> Refused {
@@ -248,6 +267,7 @@ impl Roots {
         let place = self.places.entry(dir.to_owned()).or_insert_with(|| Place {
             id: id.to_owned(),
             watched,
+            heard: watched,
             followed: false,
             opened: Vec::new(),
         });
@@ -258,35 +278,42 @@ impl Roots {
     /// Opens and reads what is in `dir` already.
     fn sight(&mut self, dir: &Path) {
         let Some(place) = self.places.get_mut(dir) else { return };
-        let Ok(entries) = fs::read_dir(dir) else { return };
+        let Ok(entries) = fs::read_dir(dir) else {
+            place.heard = false;
+            return;
+        };
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter(|name| place.is_log(name))
             .collect();
         // The current file first: it is the one that is deleted last and wanted most.
         names.sort_unstable();
+        let has_log = !names.is_empty();
         let opened: Vec<_> = names
             .into_iter()
             .filter_map(|name| place.open(dir, &name).map(|file| (name, file)))
             .collect();
         self.counters.early_opened.inc_by(opened.len() as u64);
-        self.describe(dir, opened);
+        self.describe(dir, opened, has_log);
     }
 
-    fn describe(&self, dir: &Path, opened: Vec<(String, fs::File)>) {
-        let Some(place) = self.places.get(dir) else { return };
+    fn describe(&mut self, dir: &Path, opened: Vec<(String, fs::File)>, has_log: bool) {
+        let Some(place) = self.places.get_mut(dir) else { return };
         let config = read_description(&dir.join(CONFIG_NAME));
+        place.heard = place.watched && config.is_some();
         let host_config = read_description(&dir.join(HOST_CONFIG_NAME));
-        if config.is_none() && host_config.is_none() && opened.is_empty() {
+        if config.is_none() && host_config.is_none() && !has_log {
             return;
         }
+        let id = place.id.clone();
         self.report(Sighting {
-            id: place.id.clone(),
+            id,
             dir: dir.to_owned(),
             gone: false,
             config,
             host_config,
             opened,
+            has_log,
         });
     }
 
@@ -297,6 +324,11 @@ impl Roots {
 }
 
 impl Place {
+    /// Unheard, and none that anybody holds.
+    fn may_have_had_a_log(&self) -> bool {
+        !self.heard && !self.followed && self.opened.is_empty()
+    }
+
     /// A log or a rotated one. Compressed ones are copies of what was open before.
     fn is_log(&self, name: &str) -> bool {
         name.strip_prefix(&self.id)

@@ -43,6 +43,8 @@ const CLIMB_INTERVAL: Duration = Duration::from_hours(1);
 
 pub(super) enum Command {
     AddRoot(PathBuf),
+    /// A container's directory that a listing did not find.
+    Missing(PathBuf),
     Follow(Log),
     Unfollow(SourceToken),
     /// Try the better rungs now.
@@ -143,7 +145,11 @@ impl Loop {
     pub(super) fn step(&mut self, now: Now) -> Next {
         // Commands first: signals of what was just followed are not passed over.
         let ended = self.obey(now);
+        let missing = self.roots.take_missing();
         self.drain(now);
+        for dir in missing {
+            self.roots.missed(&dir, self.ladder.inotify.as_mut());
+        }
         self.sweep(now);
         if now.mono_ns >= self.rescan_ns {
             self.rescan(now);
@@ -155,7 +161,9 @@ impl Loop {
         self.count();
         let busy = self.writes_ns > now.mono_ns;
         // While busy also the sweep waits for the tick, so that wake-ups stay bounded.
-        let wake_ns = if busy {
+        let wake_ns = if self.roots.has_missing() {
+            now.mono_ns
+        } else if busy {
             self.writes_ns.min(self.early_ns.unwrap_or(u64::MAX))
         } else {
             self.next_wake_ns()
@@ -211,6 +219,7 @@ impl Loop {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::AddRoot(root)) => self.add_root(&root, now),
+                Ok(Command::Missing(dir)) => self.roots.miss(dir),
                 Ok(Command::Follow(log)) => self.follow(log, now),
                 Ok(Command::Unfollow(source)) => self.unfollow(source),
                 Ok(Command::Climb) => self.climb(now),

@@ -255,6 +255,51 @@ fn rotated_files_are_opened_once_and_not_when_followed() {
 }
 
 #[test]
+fn a_log_that_was_gone_before_it_could_be_opened_is_told_of() {
+    let root = tempfile::tempdir().unwrap();
+    let mut driven = Driven::new(quiet_settings(Vec::new()));
+    driven.commands.send(Command::AddRoot(root.path().to_owned())).unwrap();
+    driven.step_after(Duration::ZERO);
+    let dir = root.path().join(ID);
+    fs::create_dir(&dir).unwrap();
+    describe(&dir, "{}");
+    driven.step_after(TICK);
+    let had_log = |driven: &Driven| -> Vec<bool> {
+        driven.heard.sightings.try_iter().map(|sighting| sighting.has_log).collect()
+    };
+    assert!(had_log(&driven).iter().all(|had| !had), "it was created");
+    let path = dir.join(log_name(ID));
+    append(&path, "1\n");
+    fs::remove_file(&path).unwrap();
+    driven.step_after(TICK);
+    assert_eq!(had_log(&driven), [true]);
+}
+
+/// What came and went before anybody looked may have had a log; what was watched had none.
+#[test]
+fn of_what_nobody_heard_a_log_is_not_ruled_out() {
+    let check = |is_seen: bool| {
+        let root = tempfile::tempdir().unwrap();
+        let mut driven = Driven::new(quiet_settings(Vec::new()));
+        driven.commands.send(Command::AddRoot(root.path().to_owned())).unwrap();
+        driven.step_after(Duration::ZERO);
+        let dir = root.path().join(ID);
+        fs::create_dir(&dir).unwrap();
+        describe(&dir, "{}");
+        if is_seen {
+            driven.step_after(TICK);
+        }
+        fs::remove_dir_all(&dir).unwrap();
+        driven.step_after(TICK);
+        let last = driven.heard.sightings.try_iter().last().unwrap();
+        assert!(last.gone);
+        assert_eq!(last.has_log, !is_seen);
+    };
+    check(true);
+    check(false);
+}
+
+#[test]
 fn old_containers_are_watched_and_not_opened() {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join(ID);

@@ -64,10 +64,8 @@ impl Node {
         );
         let watcher = Arc::new(watcher.unwrap());
         let (changes_sender, changes) = mpsc::channel(100);
-        let roots = Arc::clone(&watcher);
-        let add_root: Arc<dyn Fn(&Path) + Send + Sync> = Arc::new(move |root| roots.add_root(root));
-        let discovery =
-            Discovery::start(settings, Links { sightings, changes: changes_sender, add_root });
+        let links = Links { sightings, changes: changes_sender, watcher: Arc::clone(&watcher) };
+        let discovery = Discovery::start(settings, links);
         Self { host, changes, discovery, watcher, last: String::new() }
     }
 

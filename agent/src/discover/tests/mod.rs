@@ -21,6 +21,7 @@ pub(super) fn said(change: &Change) -> String {
             format!("seen {} {} {state}{log}{opened}", &container.id[..4], container.name)
         }
         Change::Listed => "listed".to_owned(),
-        Change::Removed { id } => format!("removed {}", &id[..4]),
+        Change::Removed { id, described: true } => format!("removed {}", &id[..4]),
+        Change::Removed { id, described: false } => format!("removed {} undescribed", &id[..4]),
     }
 }

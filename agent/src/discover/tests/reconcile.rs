@@ -40,7 +40,11 @@ enum Step {
     Sighted(&'static str, &'static str),
     /// Its log was opened; no description was left.
     LogOnly(&'static str),
+    /// Its log had come, and was gone before anybody could open it.
+    LogWent(&'static str),
     Gone(&'static str),
+    /// And nobody heard what came to it before.
+    GoneInTheDark(&'static str),
 }
 
 fn report(step: &Step, began: Tick) -> Report {
@@ -77,6 +81,14 @@ fn report(step: &Step, began: Tick) -> Report {
             dir: dir(first),
             view: maybe_view(first, at),
             opened: Vec::new(),
+            has_log: false,
+        },
+        Step::LogWent(first) => Report::Sighted {
+            id: fixture::id(first),
+            dir: dir(first),
+            view: None,
+            opened: Vec::new(),
+            has_log: true,
         },
         Step::LogOnly(first) => Report::Sighted {
             id: fixture::id(first),
@@ -86,8 +98,10 @@ fn report(step: &Step, began: Tick) -> Report {
                 format!("{}-json.log", fixture::id(first)),
                 File::open("/dev/null").unwrap(),
             )],
+            has_log: true,
         },
-        Step::Gone(first) => Report::Gone { id: fixture::id(first) },
+        Step::Gone(first) => Report::Gone { id: fixture::id(first), may_have_log: false },
+        Step::GoneInTheDark(first) => Report::Gone { id: fixture::id(first), may_have_log: true },
     }
 }
 
@@ -96,9 +110,16 @@ fn check(name: &str, story: &[(Step, &[&str])]) {
     for (number, (step, expect)) in story.iter().enumerate() {
         let began = books.clock.tick();
         let changes = reconcile(&mut books, report(step, began));
-        let changes: Vec<String> = changes.iter().map(said).collect();
+        let mut changes: Vec<String> = changes.iter().map(said).collect();
+        changes.extend(missing(&mut books));
         assert_eq!(&changes, expect, "{name}, step {number}");
     }
+}
+
+/// What the watcher is asked about.
+fn missing(books: &mut Books) -> Vec<String> {
+    let name = |dir: &Path| dir.file_name().unwrap().to_str().unwrap()[..4].to_owned();
+    books.take_missing().iter().map(|dir| format!("missing {}", name(dir))).collect()
 }
 
 #[test]
@@ -112,7 +133,10 @@ fn by_directory_alone() {
             (Dirs(&[("aaaa", "running")]), &["seen aaaa web running log"]),
             (Sighted("aaaa", "exited"), &["seen aaaa web exited log"]),
             (Dirs(&[("aaaa", "")]), &[]),
-            (Dirs(&[]), &["removed aaaa"]),
+            (Dirs(&[]), &["missing aaaa"]),
+            // Should its word be lost.
+            (Dirs(&[]), &["missing aaaa"]),
+            (Gone("aaaa"), &["removed aaaa"]),
             (Dirs(&[]), &[]),
         ],
     );
@@ -146,7 +170,7 @@ fn a_life_of_a_moment() {
         "the log alone was saved",
         &[
             (LogOnly("aaaa"), &["seen aaaa  running log opened"]),
-            (Gone("aaaa"), &["removed aaaa"]),
+            (Gone("aaaa"), &["removed aaaa undescribed"]),
             // Answers that were on their way bring nothing back.
             (Inspected("aaaa", "exited"), &[]),
             (Sighted("aaaa", "exited"), &[]),
@@ -162,6 +186,35 @@ fn a_life_of_a_moment() {
             (Gone("aaaa"), &["removed aaaa"]),
         ],
     );
+    check(
+        "that its log was there shows that it has run",
+        &[
+            (Sighted("aaaa", "created"), &["seen aaaa web created"]),
+            (LogWent("aaaa"), &["seen aaaa web running log"]),
+            (Gone("aaaa"), &["removed aaaa"]),
+        ],
+    );
+    check(
+        "what was listed as created may have run before it was gone",
+        &[
+            (Dirs(&[("aaaa", "created")]), &["seen aaaa web created"]),
+            (GoneInTheDark("aaaa"), &["seen aaaa web running log", "removed aaaa"]),
+            (GoneInTheDark("bbbb"), &["removed bbbb undescribed"]),
+        ],
+    );
+    check(
+        "nothing of it was seen but that it was there",
+        &[(Gone("aaaa"), &["removed aaaa undescribed"]), (Gone("aaaa"), &[])],
+    );
+    check(
+        "nor by a listing",
+        &[
+            (Dirs(&[("aaaa", "")]), &[]),
+            (Dirs(&[]), &["missing aaaa"]),
+            (Gone("aaaa"), &["removed aaaa undescribed"]),
+        ],
+    );
+    check("nor by the engine", &[(NotFound("aaaa"), &["removed aaaa undescribed"])]);
 }
 
 #[test]
@@ -236,7 +289,8 @@ fn both_agree() {
             (Dirs(&[("aaaa", "exited")]), &["seen aaaa web exited log"]),
             (Inspected("aaaa", "exited"), &[]),
             (Listed(&[]), &[]),
-            (Dirs(&[]), &["removed aaaa"]),
+            (Dirs(&[]), &["missing aaaa"]),
+            (Gone("aaaa"), &["removed aaaa"]),
         ],
     );
     check(
@@ -244,7 +298,8 @@ fn both_agree() {
         &[
             (Dirs(&[("aaaa", "exited")]), &["seen aaaa web exited log"]),
             (Inspected("aaaa", "exited"), &[]),
-            (Dirs(&[]), &[]),
+            (Dirs(&[]), &["missing aaaa"]),
+            (Gone("aaaa"), &[]),
             (Away, &["removed aaaa"]),
         ],
     );
@@ -255,14 +310,17 @@ fn an_answer_that_was_asked_for_earlier_removes_nothing() {
     let mut books = books();
     let began = books.clock.tick();
     let mut enter = |report: Report| -> Vec<String> {
-        reconcile(&mut books, report).iter().map(said).collect()
+        let mut changes: Vec<String> = reconcile(&mut books, report).iter().map(said).collect();
+        changes.extend(missing(&mut books));
+        changes
     };
     enter(report(&Step::Sighted("aaaa", "running"), 0));
     enter(report(&Step::Inspected("aaaa", "running"), began + 5));
     assert!(enter(report(&Step::Dirs(&[]), began)).is_empty(), "listed before it came");
     assert!(enter(report(&Step::Listed(&[]), began)).is_empty());
     assert!(enter(report(&Step::NotFound("aaaa"), began)).is_empty());
-    assert!(enter(report(&Step::Dirs(&[]), began + 100)).is_empty(), "the API knows it still");
+    assert_eq!(enter(report(&Step::Dirs(&[]), began + 100)), ["missing aaaa"]);
+    assert!(enter(report(&Step::Gone("aaaa"), began + 100)).is_empty(), "the API knows it still");
     assert_eq!(enter(report(&Step::Listed(&[]), began + 100)), ["removed aaaa"]);
 }
 
@@ -276,7 +334,8 @@ fn what_a_deleted_hostconfig_said_still_holds() {
         let view = from_files(&id, config.as_bytes(), host_config.as_deref().map(str::as_bytes));
         let view = Some(Box::new(view.unwrap()));
         let opened = Vec::new();
-        let report = Report::Sighted { id: id.clone(), dir: dir("aaaa"), view, opened };
+        let report =
+            Report::Sighted { id: id.clone(), dir: dir("aaaa"), view, opened, has_log: false };
         match reconcile(&mut books, report).pop() {
             Some(super::Change::Seen { container, .. }) => container,
             other => panic!("{other:?}"),
@@ -286,6 +345,22 @@ fn what_a_deleted_hostconfig_said_still_holds() {
     assert_eq!((before.log_driver.as_str(), before.log_path), ("local", None));
     let after = enter("exited", None);
     assert_eq!((after.log_driver.as_str(), after.log_path), ("local", None));
+}
+
+/// What is left of a life of a moment: that it ended, and where its log was.
+#[test]
+fn who_has_the_path_of_a_log_has_one() {
+    let config = fixture::config_of(&fixture::id("aaaa"), "/web", "exited");
+    let view = from_files(&fixture::id("aaaa"), config.as_bytes(), None).unwrap();
+    let report = Report::Sighted {
+        id: fixture::id("aaaa"),
+        dir: dir("aaaa"),
+        view: Some(Box::new(view)),
+        opened: Vec::new(),
+        has_log: false,
+    };
+    let said: Vec<String> = reconcile(&mut books(), report).iter().map(said).collect();
+    assert_eq!(said, ["seen aaaa web exited log"]);
 }
 
 #[test]
