@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::engine::DOCKER_MAX;
 use super::super::station::until;
+use super::{LOGS, Lived};
 
 pub(super) struct Api {
     socket: PathBuf,
@@ -19,8 +20,8 @@ impl Api {
     }
 
     /// As `docker run --rm`, with a volume of its own at `/data`: returns when both are removed.
-    pub(super) fn live(&self, name: &str, image: &str, logs: &[(&str, &str)], script: &str) {
-        let declared = logs.iter().map(|(log, value)| format!("aliyun_logs_{log}={value}"));
+    pub(super) fn live(&self, name: &str, image: &str, script: &str) -> Lived {
+        let declared = LOGS.iter().map(|(log, value)| format!("aliyun_logs_{log}={value}"));
         let wanted = json!({
             "Image": image,
             "Cmd": ["sh", "-c", script],
@@ -40,6 +41,7 @@ impl Api {
             assert!(matches!(status, 200 | 404), "end of {name}: {status}: {answer}");
             (status == 404).then_some(())
         });
+        Lived { name: name.to_owned(), id: id.to_owned() }
     }
 
     /// HTTP/1.0, so that an answer ends with its connection and comes in one piece.

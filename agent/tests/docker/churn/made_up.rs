@@ -11,7 +11,7 @@ use sluice_bench::load::{
 };
 use sluice_bench::rng::Rng;
 
-use super::{LINES, LOGS};
+use super::{LINES, LOGS, Lived};
 
 const PER_SECOND: u64 = 100;
 /// How long one lives.
@@ -35,8 +35,8 @@ impl Lives {
         Self { root, seed }
     }
 
-    /// All of them are over when it returns; their names.
-    pub(super) fn live(&mut self, name: &str, time: Duration) -> Vec<String> {
+    /// All of them are over when it returns.
+    pub(super) fn live(&mut self, name: &str, time: Duration) -> Vec<Lived> {
         let count = PER_SECOND * time.as_secs();
         let next = AtomicU64::new(0);
         let began = Instant::now();
@@ -67,7 +67,8 @@ impl Lives {
         let rate = (count - 1) as f64 / seconds;
         eprintln!("made up: {count} containers, {rate:.1} a second");
         self.seed = self.seed.wrapping_add(count);
-        (0..count).map(|number| format!("{name}-{number}")).collect()
+        let names = (0..count).map(|number| format!("{name}-{number}"));
+        names.map(|name| Lived { id: ContainerSpec::new(&name).id, name }).collect()
     }
 }
 

@@ -5,7 +5,7 @@ mod api;
 mod made_up;
 mod rest;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -55,13 +55,19 @@ fn side(name: &'static str, set: impl FnOnce(&mut Node)) -> Side {
     Side { name, standin, station: Station::new(node) }
 }
 
+/// A container that is over.
+struct Lived {
+    name: String,
+    id: String,
+}
+
 /// What the declared logs of these containers hold.
-fn ledger_of<'a>(containers: impl IntoIterator<Item = &'a str>) -> Ledger {
+fn ledger_of(containers: &[Lived]) -> Ledger {
     let mut ledger = Ledger::default();
     for container in containers {
         for (log, _) in LOGS {
             let written = Written { lines: LINES, text_bytes: 0 };
-            ledger.set(&format!("{container}/{log}"), written);
+            ledger.set(&format!("{}/{log}", container.name), written);
         }
     }
     ledger
@@ -80,8 +86,8 @@ fn nothing_is_left_of_containers_that_come_and_go_as_fast_as_dockerd_can() {
     }
 }
 
-/// Makes, starts and removes them; their names, when the last is gone.
-fn live_under_dockerd(engine: &Engine, name: &str, time: Duration) -> Vec<String> {
+/// Makes, starts and removes them; returns when the last is gone.
+fn live_under_dockerd(engine: &Engine, name: &str, time: Duration) -> Vec<Lived> {
     let api = Api::new(engine.socket());
     let next = AtomicU64::new(0);
     let began = Instant::now();
@@ -89,12 +95,11 @@ fn live_under_dockerd(engine: &Engine, name: &str, time: Duration) -> Vec<String
         let mut lived = Vec::new();
         while began.elapsed() < time {
             let name = format!("{name}-{}", next.fetch_add(1, Ordering::Relaxed));
-            api.live(&name, &engine.image, &LOGS, &script(&name));
-            lived.push(name);
+            lived.push(api.live(&name, &engine.image, &script(&name)));
         }
         lived
     };
-    let lived: Vec<String> = std::thread::scope(|scope| {
+    let lived: Vec<Lived> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..PARALLEL).map(|_| scope.spawn(live)).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
     });
@@ -126,11 +131,11 @@ fn nothing_is_left_of_a_hundred_containers_a_second() {
     judge(&mut side, &all, &warm);
 }
 
-/// Each line once, or its log declared lost; and the agent as it was before.
+/// Each line once, or its log or its whole container declared lost; and the agent as it was before.
 #[track_caller]
-fn judge(side: &mut Side, containers: &[String], before: &Rest) {
+fn judge(side: &mut Side, containers: &[Lived], before: &Rest) {
     let Side { name: side, standin, station } = side;
-    let ledger = ledger_of(containers.iter().map(String::as_str));
+    let ledger = ledger_of(containers);
     let missing = || -> BTreeMap<String, u64> {
         let summary = standin.verify(&ledger);
         let faulty = summary.sources.into_iter().filter(|source| source.missing > 0);
@@ -139,31 +144,32 @@ fn judge(side: &mut Side, containers: &[String], before: &Rest) {
     let after = before.awaited(station);
     let settled = wait_until(IN_TIME, || {
         std::thread::sleep(Duration::from_millis(200));
-        let declared = declared(station);
-        missing().keys().all(|source| declared.contains_key(source))
+        let declared = Declared::of(station, containers);
+        missing().keys().all(|source| declared.tells_of(source))
     });
-    let (missing, declared) = (missing(), declared(station));
+    let (missing, declared) = (missing(), Declared::of(station, containers));
     eprintln!(
-        "{side}: {} containers, {} of {} logs are not whole, {} losses are declared; {before:?} \
-         before and {after:?} after",
+        "{side}: {} containers, {} of {} logs are not whole, {} are declared lost and {} \
+         containers; {before:?} before and {after:?} after",
         containers.len(),
         missing.len(),
         containers.len() * LOGS.len(),
-        declared.len()
+        declared.logs.len(),
+        declared.containers.len()
     );
-    let silent: Vec<_> =
-        missing.iter().filter(|(source, _)| !declared.contains_key(*source)).collect();
+    let silent: Vec<_> = missing.keys().filter(|source| !declared.tells_of(source)).collect();
     assert!(
         settled,
         "{side}: nobody said of these that they are lost: {silent:?}\n{}",
-        station.tail()
+        said_of(station, containers, &silent)
     );
-    for (source, reason) in &declared {
-        assert!(missing.contains_key(source), "{side}: {source} is whole, and declared {reason}");
-        assert_eq!(reason, "deleted_before_open", "{side}: {source}");
+    for source in &declared.logs {
+        assert!(missing.contains_key(source), "{side}: {source} is whole, and declared lost");
     }
-    let counted = station.metric("sluice_losses_total", &["deleted_before_open"]);
-    assert_eq!(counted as usize, declared.len(), "{side}: each loss is counted");
+    let counted = |reason| station.metric("sluice_losses_total", &[reason]) as usize;
+    let of_logs = counted("deleted_before_open") + counted("rotated_unseen");
+    assert_eq!(of_logs, declared.logs.len(), "{side}: each is counted");
+    assert_eq!(counted("never_described"), declared.containers.len(), "{side}: each is counted");
     before.expect_memory(station);
     station.stop();
     let summary = standin.verify(&ledger);
@@ -172,19 +178,62 @@ fn judge(side: &mut Side, containers: &[String], before: &Rest) {
     assert_eq!((summary.foreign, standin.ids_seen_twice()), (0, 0), "{side}: {summary}");
 }
 
-/// What the agent's log declares lost, by the name that the writer gave it, and the reason.
-fn declared(station: &Station) -> BTreeMap<String, String> {
-    let log = station.log();
-    let of_line = |line: &str| -> Option<(String, String)> {
-        let field = |name: &str| {
-            let (_, rest) = line.split_once(&format!(" {name}="))?;
-            let value = rest.split(' ').next()?;
-            Some(value.trim_matches('"').to_owned())
-        };
-        let (container, file) = (field("container")?, field("file")?);
-        let log = LOGS.iter().find(|(log, _)| file.ends_with(&format!("{log}.log")));
-        let log = log.map_or("out", |(log, _)| log);
-        Some((format!("{container}/{log}"), field("reason")?))
+/// What the agent's log declares lost.
+#[derive(Default)]
+struct Declared {
+    /// By the names that the writer gave them.
+    logs: BTreeSet<String>,
+    /// Of which nobody knows what they had, by name.
+    containers: BTreeSet<String>,
+}
+
+impl Declared {
+    fn of(station: &Station, containers: &[Lived]) -> Self {
+        let names: BTreeMap<&str, &str> =
+            containers.iter().map(|lived| (lived.id.as_str(), lived.name.as_str())).collect();
+        let mut declared = Self::default();
+        for line in station.log().lines().filter(|line| line.contains("declared loss")) {
+            let field = |name: &str| {
+                let (_, rest) = line.split_once(&format!(" {name}="))?;
+                Some(rest.split(' ').next()?.trim_matches('"'))
+            };
+            let (Some(source), Some(reason)) = (field("source"), field("reason")) else {
+                panic!("no source or no reason: {line}");
+            };
+            // docker:<id>, or docker:<id>:log:<name>:<path>
+            let parts: Vec<&str> = source.splitn(5, ':').collect();
+            let Some(name) = parts.get(1).and_then(|id| names.get(id)) else {
+                panic!("it is of none of the containers: {line}");
+            };
+            match reason {
+                "never_described" => drop(declared.containers.insert((*name).to_owned())),
+                "deleted_before_open" | "rotated_unseen" => {
+                    let log = parts.get(3).unwrap_or(&LOGS[0].0);
+                    declared.logs.insert(format!("{name}/{log}"));
+                }
+                _ => panic!("nothing else may happen here: {line}"),
+            }
+        }
+        declared
+    }
+
+    fn tells_of(&self, source: &str) -> bool {
+        let container = source.split('/').next().unwrap_or_default();
+        self.logs.contains(source) || self.containers.contains(container)
+    }
+}
+
+/// What the agent's log has on the containers of these sources, and what it warns of.
+fn said_of(station: &Station, containers: &[Lived], sources: &[&String]) -> String {
+    let is_one = |lived: &&Lived| {
+        sources.iter().any(|source| source.split('/').next() == Some(lived.name.as_str()))
     };
-    log.lines().filter(|line| line.contains("declared loss")).filter_map(of_line).collect()
+    let of: Vec<&Lived> = containers.iter().filter(is_one).collect();
+    let names: Vec<String> = of.iter().map(|lived| format!("\"{}\"", lived.name)).collect();
+    let is_meant = |line: &&str| {
+        line.contains(" WARN ")
+            || names.iter().any(|name| line.contains(name))
+            || of.iter().any(|lived| line.contains(&lived.id))
+    };
+    station.log().lines().filter(is_meant).collect::<Vec<_>>().join("\n")
 }
