@@ -1,6 +1,6 @@
 //! What every source said of each container, and what follows from it. No I/O here.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,7 +88,8 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Books {
     known: BTreeMap<String, Known>,
-    removed: HashSet<String>,
+    /// And whether that was said: not of one that only the engine spoke of, after its end.
+    removed: HashMap<String, bool>,
     removed_order: VecDeque<String>,
     /// Directories that a listing did not find. The watcher says whether it has told all of them.
     missing: Vec<PathBuf>,
@@ -150,7 +151,7 @@ pub(super) fn reconcile(books: &mut Books, report: Report) -> Vec<Change> {
             books.settle(&id, opened).into_iter().collect()
         }
         Report::Gone { id, may_have_log } => {
-            let Some(known) = books.entry(&id) else { return Vec::new() };
+            let Some(known) = books.entry(&id) else { return books.gone_after_all(id) };
             let mut changes = Vec::new();
             if may_have_log && known.is_described() {
                 known.has_log = true;
@@ -181,7 +182,7 @@ impl Books {
     /// What there is to say of it was said, or it is gone again.
     pub(super) fn is_settled(&self, id: &str) -> bool {
         self.known.get(id).is_none_or(|known| known.announced.is_some())
-            && (self.known.contains_key(id) || self.removed.contains(id))
+            && (self.known.contains_key(id) || self.removed.contains_key(id))
     }
 
     /// Its directory is gone and only the API still speaks of it.
@@ -193,7 +194,7 @@ impl Books {
 
     /// `None` for one that was removed: ids do not come again, late answers do.
     fn entry(&mut self, id: &str) -> Option<&mut Known> {
-        if self.removed.contains(id) {
+        if self.removed.contains_key(id) {
             return None;
         }
         Some(self.known.entry(id.to_owned()).or_default())
@@ -259,8 +260,10 @@ impl Books {
         let known = self.known.get_mut(id)?;
         if known.is_gone() {
             let described = known.is_described();
-            self.forget(id);
-            return Some(Change::Removed { id: id.to_owned(), described });
+            // An engine also tells of what went before this agent came.
+            let is_told = described || known.directory.presence == Presence::Absent;
+            self.forget(id, is_told);
+            return is_told.then(|| Change::Removed { id: id.to_owned(), described });
         }
         let container = known.merged(id, &self.roots, &self.prefix)?;
         if opened.is_empty() && known.announced.as_ref() == Some(&container) {
@@ -270,9 +273,15 @@ impl Books {
         Some(Change::Seen { container, opened })
     }
 
-    fn forget(&mut self, id: &str) {
+    /// The directory of one that the engine had spoken of was there, and is gone.
+    fn gone_after_all(&mut self, id: String) -> Vec<Change> {
+        let was_told = self.removed.get_mut(&id).is_none_or(|told| std::mem::replace(told, true));
+        if was_told { Vec::new() } else { vec![Change::Removed { id, described: false }] }
+    }
+
+    fn forget(&mut self, id: &str, is_told: bool) {
         self.known.remove(id);
-        if self.removed.insert(id.to_owned()) {
+        if self.removed.insert(id.to_owned(), is_told).is_none() {
             self.removed_order.push_back(id.to_owned());
         }
         if self.removed_order.len() > REMOVED_MAX

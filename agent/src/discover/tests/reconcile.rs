@@ -214,7 +214,14 @@ fn a_life_of_a_moment() {
             (Gone("aaaa"), &["removed aaaa undescribed"]),
         ],
     );
-    check("nor by the engine", &[(NotFound("aaaa"), &["removed aaaa undescribed"])]);
+    check(
+        "what only the engine speaks of may have gone before we came",
+        &[
+            (NotFound("aaaa"), &[]),
+            (Gone("aaaa"), &["removed aaaa undescribed"]),
+            (Gone("aaaa"), &[]),
+        ],
+    );
 }
 
 #[test]
