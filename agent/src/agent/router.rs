@@ -448,10 +448,13 @@ impl Router {
     }
 
     fn removed(&mut self, id: &str, described: bool) {
-        if !described {
+        let key = SourceKey::docker(id);
+        // One that an earlier run knew is judged when all that is there has been listed.
+        if !described && !self.stored.contains_key(&key) && !self.stored_found.contains_key(id) {
             let loss = Loss {
-                source: SourceKey::docker(id),
-                container: id.to_owned(),
+                source: key,
+                // Each id comes once, so none has a figure of its own.
+                container: String::new(),
                 file: String::new(),
                 reason: LossReason::NeverDescribed,
                 from: 0,

@@ -120,10 +120,10 @@ fn mounts(given: impl Iterator<Item = GivenMount>) -> Vec<Mount> {
 
 /// One that waits for its restart has closed its log but goes on with it: it counts as running.
 fn judge(running: bool, dead: bool, started_wall_ns: i64) -> State {
-    match (running, started_wall_ns) {
-        (true, _) if !dead => State::Running,
-        (false, 0) if !dead => State::Created,
-        _ => State::Exited,
+    match (running && !dead, started_wall_ns) {
+        (true, _) => State::Running,
+        (false, 0) => State::Created,
+        (false, _) => State::Exited,
     }
 }
 
@@ -306,7 +306,9 @@ mod tests {
         check(r#"{"Running":true,"Restarting":true}"#, State::Running);
         check(r#"{"Running":false,"StartedAt":"2026-11-25T09:04:16Z"}"#, State::Exited);
         check(r#"{"Running":false,"StartedAt":"0001-01-01T00:00:00Z"}"#, State::Created);
-        check(r#"{"Dead":true}"#, State::Exited);
+        check(r#"{"Dead":true,"StartedAt":"2026-11-25T09:04:16Z"}"#, State::Exited);
+        // `docker rm` of one that never ran.
+        check(r#"{"Dead":true}"#, State::Created);
     }
 
     #[test]

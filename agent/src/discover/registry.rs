@@ -118,8 +118,8 @@ impl Registry {
 
     pub(super) fn remove(&self, id: &str) {
         let mut rows = self.rows();
-        rows.version += 1;
-        rows.by_id.remove(id);
+        let was_there = rows.by_id.remove(id).is_some();
+        rows.version += u64::from(was_there);
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {

@@ -42,7 +42,8 @@ struct Root {
 struct Place {
     id: String,
     watched: bool,
-    /// Since its state was read, no file can have come to it unheard.
+    /// Since it was watched, or its state was read after signals were lost, no file can have come
+    /// to it unheard.
     heard: bool,
     /// Its worker looks after its files by itself.
     followed: bool,
@@ -96,6 +97,9 @@ impl Roots {
             .map(|(dir, _)| dir.clone())
             .collect();
         for dir in waiting {
+            if let Some(place) = self.places.get_mut(&dir) {
+                place.heard = false;
+            }
             self.sight(&dir);
         }
     }
@@ -178,7 +182,7 @@ impl Roots {
             config: None,
             host_config: None,
             opened: Vec::new(),
-            has_log: place.is_none_or(|place| place.may_have_had_a_log()),
+            has_log: place.is_some_and(|place| place.may_have_had_a_log()),
         });
     }
 
@@ -272,16 +276,15 @@ impl Roots {
             opened: Vec::new(),
         });
         place.watched |= watched;
+        // A container that is there has its log, if it ever had one.
+        place.heard |= watched;
         refused
     }
 
     /// Opens and reads what is in `dir` already.
     fn sight(&mut self, dir: &Path) {
         let Some(place) = self.places.get_mut(dir) else { return };
-        let Ok(entries) = fs::read_dir(dir) else {
-            place.heard = false;
-            return;
-        };
+        let Ok(entries) = fs::read_dir(dir) else { return };
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .filter(|name| place.is_log(name))
@@ -300,7 +303,7 @@ impl Roots {
     fn describe(&mut self, dir: &Path, opened: Vec<(String, fs::File)>, has_log: bool) {
         let Some(place) = self.places.get_mut(dir) else { return };
         let config = read_description(&dir.join(CONFIG_NAME));
-        place.heard = place.watched && config.is_some();
+        place.heard |= place.watched && config.is_some();
         let host_config = read_description(&dir.join(HOST_CONFIG_NAME));
         if config.is_none() && host_config.is_none() && !has_log {
             return;

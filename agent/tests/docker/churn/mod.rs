@@ -200,13 +200,14 @@ impl Declared {
             let (Some(source), Some(reason)) = (field("source"), field("reason")) else {
                 panic!("no source or no reason: {line}");
             };
-            // docker:<id>, or docker:<id>:log:<name>:<path>
+            // docker:<id>:stdout, docker:<id>:log:<name>:<path>, work:name/<container>:log:…
             let parts: Vec<&str> = source.splitn(5, ':').collect();
-            let Some(name) = parts.get(1).and_then(|id| names.get(id)) else {
+            let owner = parts.get(1).copied().unwrap_or_default();
+            let Some(name) = owner.strip_prefix("name/").or(names.get(owner).copied()) else {
                 panic!("it is of none of the containers: {line}");
             };
             match reason {
-                "never_described" => drop(declared.containers.insert((*name).to_owned())),
+                "never_described" => drop(declared.containers.insert(name.to_owned())),
                 "deleted_before_open" | "rotated_unseen" => {
                     let log = parts.get(3).unwrap_or(&LOGS[0].0);
                     declared.logs.insert(format!("{name}/{log}"));
