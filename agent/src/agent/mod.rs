@@ -456,8 +456,8 @@ fn start_watcher(
                 all[router::worker_of(news.source, all.len())].put(Input::News(news));
             }
         }),
-        // A full queue drops the sighting, and the next listing finds what can be found.
-        sighting: Arc::new(move |sighting| drop(sighted.try_send(sighting))),
+        // What finds the queue full is dropped, and the next listing finds what can be found.
+        sighting: Arc::new(move |sighting| sighted.try_send(sighting).is_ok()),
     };
     Ok((Arc::new(Watcher::start(thread, settings, listeners)?), sightings))
 }

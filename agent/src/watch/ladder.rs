@@ -115,6 +115,8 @@ impl Ladder {
             Some(kernel) if rung.is_kernel() => {
                 self.standings.stands(mount, rung, kernel.refusals(log));
             }
+            // Its container is gone already, which says nothing of the mount.
+            _ if rung == RungName::Poll && !log.dir.exists() => {}
             _ => {
                 self.report_no_room(mount, rung, &why);
                 self.standings.stands(mount, rung, why);

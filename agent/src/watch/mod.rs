@@ -78,7 +78,8 @@ pub struct Sighting {
 }
 
 pub type NewsFn = Arc<dyn Fn(News) + Send + Sync>;
-pub type SightingFn = Arc<dyn Fn(Sighting) + Send + Sync>;
+/// Whether there was room for it.
+pub type SightingFn = Arc<dyn Fn(Sighting) -> bool + Send + Sync>;
 
 /// Whom the watcher calls, on its own thread: neither may block.
 #[derive(Clone)]

@@ -309,7 +309,7 @@ impl Roots {
             return;
         }
         let id = place.id.clone();
-        self.report(Sighting {
+        let is_taken = self.report(Sighting {
             id,
             dir: dir.to_owned(),
             gone: false,
@@ -318,11 +318,16 @@ impl Roots {
             opened,
             has_log,
         });
+        if !is_taken && let Some(place) = self.places.get_mut(dir) {
+            // As if nobody had looked.
+            place.opened.clear();
+            place.heard = false;
+        }
     }
 
-    fn report(&self, sighting: Sighting) {
+    fn report(&self, sighting: Sighting) -> bool {
         self.counters.sightings.inc();
-        (self.sighting)(sighting);
+        (self.sighting)(sighting)
     }
 }
 

@@ -50,9 +50,7 @@ fn listeners() -> (Listeners, Heard) {
         news: Arc::new(move |news| {
             let _ = news_sender.lock().unwrap().send(news);
         }),
-        sighting: Arc::new(move |sighting| {
-            let _ = sighting_sender.lock().unwrap().send(sighting);
-        }),
+        sighting: Arc::new(move |sighting| sighting_sender.lock().unwrap().send(sighting).is_ok()),
     };
     (listeners, Heard { news, sightings })
 }

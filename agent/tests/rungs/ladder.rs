@@ -47,7 +47,7 @@ pub(crate) fn start(prove_in: &Path) -> (Watcher, Receiver<News>) {
         news: Arc::new(move |news| {
             let _ = sender.lock().unwrap().send(news);
         }),
-        sighting: Arc::new(|_| {}),
+        sighting: Arc::new(|_| true),
     };
     let settings = WatchSettings {
         sweep_interval: NEVER,

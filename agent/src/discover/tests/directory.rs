@@ -59,7 +59,7 @@ impl Node {
             WatchSettings { roots: vec![containers_dir(&settings)], ..Default::default() },
             Listeners {
                 news: Arc::new(|_| {}),
-                sighting: Arc::new(move |sighting| sender.try_send(sighting).unwrap()),
+                sighting: Arc::new(move |sighting| sender.try_send(sighting).is_ok()),
             },
         );
         let watcher = Arc::new(watcher.unwrap());
