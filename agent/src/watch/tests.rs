@@ -157,6 +157,17 @@ impl Driven {
     }
 }
 
+/// A root that is watched, and a directory that has come to it since.
+fn with_a_container() -> (tempfile::TempDir, Driven, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let mut driven = Driven::new(quiet_settings(Vec::new()));
+    driven.commands.send(Command::AddRoot(root.path().to_owned())).unwrap();
+    driven.step_after(Duration::ZERO);
+    let dir = root.path().join(ID);
+    fs::create_dir(&dir).unwrap();
+    (root, driven, dir)
+}
+
 fn news(source: u32, names: bool) -> News {
     News { source: SourceToken(source), names, files_begun: 0 }
 }
@@ -224,12 +235,7 @@ fn a_container_of_a_moment_is_held() {
 
 #[test]
 fn rotated_files_are_opened_once_and_not_when_followed() {
-    let root = tempfile::tempdir().unwrap();
-    let mut driven = Driven::new(quiet_settings(Vec::new()));
-    driven.commands.send(Command::AddRoot(root.path().to_owned())).unwrap();
-    driven.step_after(Duration::ZERO);
-    let dir = root.path().join(ID);
-    fs::create_dir(&dir).unwrap();
+    let (_root, mut driven, dir) = with_a_container();
     let path = dir.join(log_name(ID));
     append(&path, "1\n");
     driven.step_after(TICK);
@@ -254,12 +260,7 @@ fn rotated_files_are_opened_once_and_not_when_followed() {
 
 #[test]
 fn a_log_that_was_gone_before_it_could_be_opened_is_told_of() {
-    let root = tempfile::tempdir().unwrap();
-    let mut driven = Driven::new(quiet_settings(Vec::new()));
-    driven.commands.send(Command::AddRoot(root.path().to_owned())).unwrap();
-    driven.step_after(Duration::ZERO);
-    let dir = root.path().join(ID);
-    fs::create_dir(&dir).unwrap();
+    let (_root, mut driven, dir) = with_a_container();
     describe(&dir, "{}");
     driven.step_after(TICK);
     let had_log = |driven: &Driven| -> Vec<bool> {
@@ -277,12 +278,7 @@ fn a_log_that_was_gone_before_it_could_be_opened_is_told_of() {
 #[test]
 fn of_what_nobody_heard_a_log_is_not_ruled_out() {
     let check = |is_seen: bool| {
-        let root = tempfile::tempdir().unwrap();
-        let mut driven = Driven::new(quiet_settings(Vec::new()));
-        driven.commands.send(Command::AddRoot(root.path().to_owned())).unwrap();
-        driven.step_after(Duration::ZERO);
-        let dir = root.path().join(ID);
-        fs::create_dir(&dir).unwrap();
+        let (_root, mut driven, dir) = with_a_container();
         describe(&dir, "{}");
         if is_seen {
             driven.step_after(TICK);

@@ -7,7 +7,7 @@ use super::super::common::{IN_TIME, wait_until};
 use super::super::station::{Station, sum};
 
 /// What the allocator may keep of a churn: pages that a few small things are left in.
-const MEMORY_SLACK_BYTES: u64 = 12 << 20;
+const MEMORY_SLACK_BYTES: u64 = 8 << 20;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 
