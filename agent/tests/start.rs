@@ -53,10 +53,8 @@ fn check(node: &Node, more: &[&str]) -> Ended {
     sluice(&[&["check", "--config", &config], more].concat())
 }
 
-/// One that nobody listens on, as far as can be known.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has an address").port()
+    sluice_bench::port::free().expect("a port is free")
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! An agent on the kernel's rung with a stand-in to send to, and what it says of itself.
 
-use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::Value;
@@ -25,9 +24,7 @@ impl Rig {
     pub(crate) fn new(what: &str, more: &[(&str, &Path)]) -> Option<Self> {
         let standin = Standin::start(StandinConfig::default()).expect("the stand-in starts");
         let mut node = Node::sending_to(&standin);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let port = listener.local_addr().expect("it has an address").port();
-        drop(listener);
+        let port = sluice_bench::port::free().expect("a port is free");
         node.set("http.listen", format!("127.0.0.1:{port}"));
         for (key, path) in more {
             node.set(key, path.display().to_string());

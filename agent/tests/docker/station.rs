@@ -1,7 +1,6 @@
 //! One agent with what belongs to it: its node's directories, its runs one after the other, and
 //! the questions that a person can ask it.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -39,8 +38,7 @@ pub(crate) struct Station {
 impl Station {
     /// The agent is not started yet.
     pub(crate) fn new(mut node: Node) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.expect("a port is free").port();
+        let port = sluice_bench::port::free().expect("a port is free");
         node.set("http.listen", format!("127.0.0.1:{port}"));
         Self { agent: None, node, port }
     }

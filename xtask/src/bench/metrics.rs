@@ -1,7 +1,7 @@
 //! The agent's metrics page, taken apart.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -13,12 +13,6 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Samples of one moment.
 pub(super) struct Metrics(String);
-
-/// A port that was free just now.
-pub(super) fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-    Ok(listener.local_addr()?.port())
-}
 
 impl Metrics {
     pub(super) fn of(port: u16) -> Result<Self> {

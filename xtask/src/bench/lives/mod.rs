@@ -12,7 +12,7 @@ use sluice_bench::standin::{Keep, Standin, StandinConfig};
 use tempfile::TempDir;
 
 use self::outcome::{Life, Outcome, Share};
-use super::metrics::{Metrics, free_port};
+use super::metrics::Metrics;
 use super::verdict::{Finding, Mark, Verdict};
 use crate::agent::{Agent, Collect, Settings};
 use crate::docker::{Api, Engine, load};
@@ -90,7 +90,7 @@ impl Watched {
             TempDir::with_prefix("sluice-lives-").context("cannot make a temporary directory")?;
         let keep = Keep::Ids;
         let standin = Standin::start(StandinConfig { keep, ..StandinConfig::default() })?;
-        let port = free_port()?;
+        let port = sluice_bench::port::free()?;
         let agent = Agent::start(&Settings {
             directory: directory.path(),
             docker_socket: Some(&engine.host()),

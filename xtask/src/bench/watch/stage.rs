@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::agent::{Agent, Collect, Settings};
-use crate::bench::metrics::{Metrics, free_port};
+use crate::bench::metrics::Metrics;
 
 pub(super) struct Stage {
     directory: TempDir,
@@ -19,7 +19,7 @@ impl Stage {
         let directory =
             TempDir::with_prefix("sluice-watch-").context("cannot make a temporary directory")?;
         std::fs::create_dir_all(directory.path().join("docker/containers"))?;
-        Ok(Self { directory, rung: rung.to_owned(), port: free_port()? })
+        Ok(Self { directory, rung: rung.to_owned(), port: sluice_bench::port::free()? })
     }
 
     /// The data root.
