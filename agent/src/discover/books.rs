@@ -1,6 +1,6 @@
 //! What every source said of each container, and what follows from it. No I/O here.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,9 +66,11 @@ pub(super) enum Report {
         /// Its log is there, or was.
         has_log: bool,
     },
-    /// The watcher saw its directory go.
+    /// The watcher says that its directory is not there.
     Gone {
         id: String,
+        /// The watcher has met it.
+        met: bool,
         /// It may have had a log that nobody heard of.
         may_have_log: bool,
     },
@@ -88,10 +90,10 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Books {
     known: BTreeMap<String, Known>,
-    /// And whether that was said: not of one that only the engine spoke of, after its end.
-    removed: HashMap<String, bool>,
+    removed: HashSet<String>,
     removed_order: VecDeque<String>,
-    /// Directories that a listing did not find. The watcher says whether it has told all of them.
+    /// Directories of which the watcher is asked whether it has told all of them: a listing did
+    /// not find them, or the engine no longer knows their containers.
     missing: Vec<PathBuf>,
     pub(super) clock: Clock,
     /// For paths that only the API gave.
@@ -105,6 +107,8 @@ struct Known {
     api: Side,
     dir: Option<PathBuf>,
     root: Option<RootId>,
+    /// Its directory was there while this agent ran.
+    met: bool,
     has_log: bool,
     announced: Option<Container>,
 }
@@ -150,8 +154,9 @@ pub(super) fn reconcile(books: &mut Books, report: Report) -> Vec<Change> {
             known.has_log |= has_log;
             books.settle(&id, opened).into_iter().collect()
         }
-        Report::Gone { id, may_have_log } => {
-            let Some(known) = books.entry(&id) else { return books.gone_after_all(id) };
+        Report::Gone { id, met, may_have_log } => {
+            let Some(known) = books.entry(&id) else { return Vec::new() };
+            known.met |= met;
             let mut changes = Vec::new();
             if may_have_log && known.is_described() {
                 known.has_log = true;
@@ -182,7 +187,7 @@ impl Books {
     /// What there is to say of it was said, or it is gone again.
     pub(super) fn is_settled(&self, id: &str) -> bool {
         self.known.get(id).is_none_or(|known| known.announced.is_some())
-            && (self.known.contains_key(id) || self.removed.contains_key(id))
+            && (self.known.contains_key(id) || self.removed.contains(id))
     }
 
     /// Its directory is gone and only the API still speaks of it.
@@ -194,7 +199,7 @@ impl Books {
 
     /// `None` for one that was removed: ids do not come again, late answers do.
     fn entry(&mut self, id: &str) -> Option<&mut Known> {
-        if self.removed.contains_key(id) {
+        if self.removed.contains(id) {
             return None;
         }
         Some(self.known.entry(id.to_owned()).or_default())
@@ -212,6 +217,9 @@ impl Books {
             touched.push(place.id);
         }
         for (id, known) in &self.known {
+            if known.is_left_by_engine() {
+                self.missing.extend(self.likely_dir(id));
+            }
             let vouched = known.root.is_none_or(|root| roots.contains(&root));
             if known.directory.presence == Presence::Present
                 && known.directory.seen <= began
@@ -258,13 +266,16 @@ impl Books {
     /// What is to be said of one container now.
     fn settle(&mut self, id: &str, opened: Vec<(String, File)>) -> Option<Change> {
         let known = self.known.get_mut(id)?;
-        if known.is_gone() {
+        let asked = if known.is_left_by_engine() { self.likely_dir(id) } else { None };
+        let known = self.known.get_mut(id)?;
+        if known.is_gone() || (known.is_left_by_engine() && asked.is_none()) {
             let described = known.is_described();
             // An engine also tells of what went before this agent came.
-            let is_told = described || known.directory.presence == Presence::Absent;
-            self.forget(id, is_told);
+            let is_told = described || known.met;
+            self.forget(id);
             return is_told.then(|| Change::Removed { id: id.to_owned(), described });
         }
+        self.missing.extend(asked);
         let container = known.merged(id, &self.roots, &self.prefix)?;
         if opened.is_empty() && known.announced.as_ref() == Some(&container) {
             return None;
@@ -273,15 +284,14 @@ impl Books {
         Some(Change::Seen { container, opened })
     }
 
-    /// The directory of one that the engine had spoken of was there, and is gone.
-    fn gone_after_all(&mut self, id: String) -> Vec<Change> {
-        let was_told = self.removed.get_mut(&id).is_none_or(|told| std::mem::replace(told, true));
-        if was_told { Vec::new() } else { vec![Change::Removed { id, described: false }] }
+    /// Where the directory of one lies of which only the engine spoke; its root came last.
+    fn likely_dir(&self, id: &str) -> Option<PathBuf> {
+        self.roots.last().map(|root| root.ours.join(id))
     }
 
-    fn forget(&mut self, id: &str, is_told: bool) {
+    fn forget(&mut self, id: &str) {
         self.known.remove(id);
-        if self.removed.insert(id.to_owned(), is_told).is_none() {
+        if self.removed.insert(id.to_owned()) {
             self.removed_order.push_back(id.to_owned());
         }
         if self.removed_order.len() > REMOVED_MAX
@@ -295,6 +305,7 @@ impl Books {
 impl Known {
     fn sight(&mut self, dir: PathBuf, view: Option<Box<View>>, at: Tick) {
         self.dir = Some(dir);
+        self.met = true;
         self.directory.presence = Presence::Present;
         self.directory.seen = self.directory.seen.max(at);
         if let Some(view) = view {
@@ -306,14 +317,15 @@ impl Known {
         self.directory.view.is_some() || self.api.view.is_some()
     }
 
-    /// Both sources that can say so agree. A directory that never was seen proves nothing by its
-    /// absence: it may not be mounted here.
+    /// Its directory is, and the engine does not say otherwise.
     fn is_gone(&self) -> bool {
-        matches!(
-            (self.directory.presence, self.api.presence),
-            (Presence::Absent, Presence::Absent | Presence::Unknown)
-                | (Presence::Unknown, Presence::Absent)
-        )
+        self.directory.presence == Presence::Absent && self.api.presence != Presence::Present
+    }
+
+    /// The engine does not know it any more, and its directory was not heard of. It may have been
+    /// there all the same, and the watcher may hold its log open.
+    fn is_left_by_engine(&self) -> bool {
+        self.directory.presence == Presence::Unknown && self.api.presence == Presence::Absent
     }
 
     /// The account of the source that knows of the latest start or end; of equals, the one that

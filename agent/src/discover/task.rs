@@ -183,9 +183,9 @@ impl Task {
     }
 
     async fn sighted(&mut self, sighting: Sighting) -> Result<(), Ended> {
-        let Sighting { id, dir, gone, config, host_config, opened, has_log } = sighting;
+        let Sighting { id, dir, gone, met, config, host_config, opened, has_log } = sighting;
         if gone {
-            self.enter(Report::Gone { id: id.clone(), may_have_log: has_log }).await?;
+            self.enter(Report::Gone { id: id.clone(), met, may_have_log: has_log }).await?;
             if self.books.waits_for_api(&id)
                 && let Some(wanted) = &self.wanted
             {

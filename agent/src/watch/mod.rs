@@ -65,8 +65,10 @@ pub struct Sighting {
     /// 64 hex digits.
     pub id: String,
     pub dir: PathBuf,
-    /// The directory is gone.
+    /// The directory is not there.
     pub gone: bool,
+    /// It has been.
+    pub met: bool,
     /// `config.v2.json` and `hostconfig.json` as they were at this moment, if they could be read.
     pub config: Option<Vec<u8>>,
     pub host_config: Option<Vec<u8>>,
@@ -190,8 +192,8 @@ impl Watcher {
         self.send(Command::AddRoot(root.to_owned()));
     }
 
-    /// A listing did not find the container's directory `dir`. When all that was signalled before
-    /// has been told, a last sighting says that it is gone.
+    /// A container's directory `dir` seems to be gone. When all that was signalled before has been
+    /// told, a last sighting says that it is, and whether it has ever been there.
     pub fn missing(&self, dir: &Path) {
         self.send(Command::Missing(dir.to_owned()));
     }

@@ -168,8 +168,12 @@ impl Roots {
         std::mem::take(&mut self.missing)
     }
 
-    /// A container's directory is gone, and all that was signalled of it has been heard.
+    /// All that was signalled of a container's directory has been heard, and it is gone.
     pub(super) fn missed(&mut self, dir: &Path, rung: Option<&mut InotifyRung>) {
+        // Not by every account: an engine forgets a container before it deletes this.
+        if dir.is_dir() {
+            return;
+        }
         if let Some(rung) = rung {
             rung.unwatch_container(dir);
         }
@@ -179,6 +183,7 @@ impl Roots {
             id: id.to_owned(),
             dir: dir.to_owned(),
             gone: true,
+            met: place.is_some(),
             config: None,
             host_config: None,
             opened: Vec::new(),
@@ -313,6 +318,7 @@ impl Roots {
             id,
             dir: dir.to_owned(),
             gone: false,
+            met: true,
             config,
             host_config,
             opened,

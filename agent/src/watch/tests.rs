@@ -16,6 +16,8 @@ use super::*;
 mod kernel;
 
 const ID: &str = "451ea1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
+/// One that was never here.
+const OTHER_ID: &str = "b0b0a1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
 const OTHER: &str = "0000a1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
 
 /// After it the writes that gathered are told.
@@ -291,6 +293,22 @@ fn of_what_nobody_heard_a_log_is_not_ruled_out() {
     };
     check(true);
     check(false);
+}
+
+/// An engine forgets a container before its directory goes, and speaks of some that have none here.
+#[test]
+fn whoever_asks_for_a_directory_hears_when_it_is_gone_and_whether_it_was_there() {
+    let (root, mut driven, dir) = with_a_container();
+    let mut ask = |dir: &Path| -> Vec<(bool, bool)> {
+        driven.commands.send(Command::Missing(dir.to_owned())).unwrap();
+        driven.step_after(TICK);
+        let sightings = driven.heard.sightings.try_iter();
+        sightings.map(|sighting| (sighting.gone, sighting.met)).collect()
+    };
+    assert_eq!(ask(&root.path().join(OTHER_ID)), [(true, false)]);
+    assert_eq!(ask(&dir), []);
+    fs::remove_dir(&dir).unwrap();
+    assert_eq!(ask(&dir)[0], (true, true));
 }
 
 #[test]

@@ -43,8 +43,14 @@ enum Step {
     /// Its log had come, and was gone before anybody could open it.
     LogWent(&'static str),
     Gone(&'static str),
+    /// The watcher never met it.
+    NeverMet(&'static str),
     /// And nobody heard what came to it before.
     GoneInTheDark(&'static str),
+}
+
+fn gone(first: &str, met: bool, may_have_log: bool) -> Report {
+    Report::Gone { id: fixture::id(first), met, may_have_log }
 }
 
 fn report(step: &Step, began: Tick) -> Report {
@@ -100,8 +106,9 @@ fn report(step: &Step, began: Tick) -> Report {
             )],
             has_log: true,
         },
-        Step::Gone(first) => Report::Gone { id: fixture::id(first), may_have_log: false },
-        Step::GoneInTheDark(first) => Report::Gone { id: fixture::id(first), may_have_log: true },
+        Step::Gone(first) => gone(first, true, false),
+        Step::NeverMet(first) => gone(first, false, false),
+        Step::GoneInTheDark(first) => gone(first, true, true),
     }
 }
 
@@ -217,9 +224,27 @@ fn a_life_of_a_moment() {
     check(
         "what only the engine speaks of may have gone before we came",
         &[
-            (NotFound("aaaa"), &[]),
+            (NotFound("aaaa"), &["missing aaaa"]),
+            // Should its word be lost.
+            (Dirs(&[]), &["missing aaaa"]),
+            (NeverMet("aaaa"), &[]),
+            (Gone("aaaa"), &[]),
+        ],
+    );
+    check(
+        "or while we are here",
+        &[
+            (NotFound("aaaa"), &["missing aaaa"]),
             (Gone("aaaa"), &["removed aaaa undescribed"]),
             (Gone("aaaa"), &[]),
+        ],
+    );
+    check(
+        "what the watcher holds open of it comes first",
+        &[
+            (NotFound("aaaa"), &["missing aaaa"]),
+            (LogOnly("aaaa"), &["seen aaaa  running log opened"]),
+            (Gone("aaaa"), &["removed aaaa undescribed"]),
         ],
     );
 }
@@ -235,14 +260,16 @@ fn by_api_alone() {
             (Inspected("aaaa", "created"), &["seen aaaa web created"]),
             (Inspected("aaaa", "running"), &["seen aaaa web running log"]),
             (Inspected("aaaa", "exited"), &["seen aaaa web exited log"]),
-            (NotFound("aaaa"), &["removed aaaa"]),
+            (NotFound("aaaa"), &["missing aaaa"]),
+            (NeverMet("aaaa"), &["removed aaaa"]),
         ],
     );
     check(
         "its end is found by the list",
         &[
             (Inspected("aaaa", "running"), &["seen aaaa web running log"]),
-            (Listed(&["bbbb"]), &["removed aaaa"]),
+            (Listed(&["bbbb"]), &["missing aaaa"]),
+            (NeverMet("aaaa"), &["removed aaaa"]),
         ],
     );
     check(
@@ -255,7 +282,8 @@ fn by_api_alone() {
             (Dirs(&[]), &[]),
             (Listed(&["aaaa"]), &[]),
             (Away, &[]),
-            (Listed(&[]), &["removed aaaa"]),
+            (Listed(&[]), &["missing aaaa"]),
+            (NeverMet("aaaa"), &["removed aaaa"]),
         ],
     );
 }
