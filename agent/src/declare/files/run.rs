@@ -82,9 +82,9 @@ pub(super) struct Loop {
     untold: VecDeque<FileNews>,
     /// What is heard of next happened after this.
     heard_until: Instant,
-    /// Something is to be heard then, or nothing: ends of directories that are heard of later are
+    /// Something is to be heard at these times, or nothing: ends of directories that are heard of later are
     /// known to be later, too.
-    listen_at: Option<Instant>,
+    listen_at: VecDeque<Instant>,
 }
 
 /// What a look has left to be done when all has been heard that happened before its end.
@@ -128,7 +128,7 @@ impl Loop {
             leaving: HashMap::new(),
             untold: VecDeque::new(),
             heard_until: Instant::now(),
-            listen_at: None,
+            listen_at: VecDeque::new(),
         }
     }
 
@@ -162,7 +162,7 @@ impl Loop {
         let now = Instant::now();
         let next = self.due.first().map(|(at, _)| at.saturating_duration_since(now));
         let again = (!self.untold.is_empty()).then_some(UNTOLD_WAIT);
-        let listen = self.listen_at.map(|at| at.saturating_duration_since(now));
+        let listen = self.listen_at.front().map(|at| at.saturating_duration_since(now));
         let next = next.into_iter().chain(again).chain(listen).min();
         let mut waited = vec![PollFd::new(&*self.bell, PollFlags::IN)];
         if let Some(inotify) = &self.inotify {
@@ -186,7 +186,7 @@ impl Loop {
         let mut all = false;
         for _ in 0..READS_MAX {
             let Some(inotify) = &mut self.inotify else {
-                self.listen_at = None;
+                self.listen_at.clear();
                 return;
             };
             let Ok(events) = inotify.read_events(&mut buffer) else {
@@ -227,7 +227,7 @@ impl Loop {
         }
         if all {
             self.heard_until = began;
-            self.listen_at = self.listen_at.filter(|at| *at > began);
+            self.listen_at.retain(|at| *at > began);
         }
         for (key, means) in hints {
             self.hint(&key, means, began);
@@ -474,11 +474,15 @@ impl Loop {
         };
         let seen = look(host, &want.container, &want.wanted, &mut listen);
         if !seen.is_gone {
+            let mut is_first = false;
             for path in &directories {
                 if !want.looked.contains_key(path) {
                     want.looked.insert(path.clone(), began);
-                    *listen_at = Some(began + EMPTYING_MAX);
+                    is_first = true;
                 }
+            }
+            if is_first {
+                listen_at.push_back(began + EMPTYING_MAX);
             }
             want.unseen = false;
         }
