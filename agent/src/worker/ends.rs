@@ -200,7 +200,9 @@ impl<F: Files> Worker<F> {
         if !has_ended(source) {
             return;
         }
-        if source.files.is_empty() && source.removed && source.next_base == 0 && !source.complete {
+        // A file that was signalled and not found is declared already.
+        let is_told = source.complete || source.files_found > 0;
+        if source.has_met_none() && source.removed && !is_told {
             let file = source.current.clone();
             let loss = source.loss(&file, LossReason::DeletedBeforeOpen, 0, None);
             outputs.push(Output::Lost(loss));

@@ -345,8 +345,13 @@ const BIRTH_SLACK_NS: i64 = 1_000_000_000;
 /// Files that were made and gone between two looks.
 fn declare_unseen<Handle>(source: &mut Source<Handle>, outputs: &mut Vec<Output>) {
     let missed = source.files_begun_at_scan.saturating_sub(source.files_found);
+    let reason = if source.has_met_none() {
+        LossReason::DeletedBeforeOpen
+    } else {
+        LossReason::RotatedUnseen
+    };
     for _ in 0..missed {
-        let loss = source.loss(&source.current.clone(), LossReason::RotatedUnseen, 0, None);
+        let loss = source.loss(&source.current.clone(), reason, 0, None);
         outputs.push(Output::Lost(loss));
     }
     // Each is declared once.

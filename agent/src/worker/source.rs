@@ -466,6 +466,11 @@ impl<Handle> Source<Handle> {
         self.heed_journal();
     }
 
+    /// No file of it was ever opened.
+    pub(super) fn has_met_none(&self) -> bool {
+        self.files.is_empty() && self.next_base == 0
+    }
+
     /// What is left of a file that went while no agent ran.
     pub(super) fn loss_away(&self, record: &FileRecord) -> Loss {
         let name = format!("{} (inode {})", self.current, record.id.inode);

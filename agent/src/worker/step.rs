@@ -418,7 +418,7 @@ impl<F: Files> Worker<F> {
             self.dirty.remove(&token);
             self.carrying.remove(&token);
             self.gone.push((token, record.map(Box::new)));
-        } else if !source.complete && (source.next_base > 0 || !source.files.is_empty()) {
+        } else if !source.complete && !source.has_met_none() {
             // Of a log whose file was never met nothing is delivered.
             source.complete = true;
             self.dirty.insert(token);
