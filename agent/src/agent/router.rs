@@ -406,6 +406,7 @@ impl Router {
             container_id: container.id.clone(),
             container_name: container.name.clone(),
             image: container.image.clone(),
+            pod: container.pod(),
             labels,
             node: self.node.clone(),
             extra,

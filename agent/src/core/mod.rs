@@ -14,7 +14,7 @@ pub use ids::{
     BatchId, Epoch, IdPrefix, KeyParts, Owner, SourceKey, SourceToken, Stream, key_parts,
 };
 pub use now::Now;
-pub use origin::Origin;
+pub use origin::{Origin, Pod};
 pub use pattern::matches;
 pub use reason::{DamageReason, LossReason};
 pub use rules::{FieldFormat, FieldRules, JoinRules, JoinSide};

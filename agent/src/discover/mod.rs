@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::core::Pod;
 use crate::watch::{Sighting, Watcher};
 
 use api::Api;
@@ -74,17 +75,32 @@ impl Container {
     /// What outlives it: the pod and the name in it, the service of a compose project and the
     /// number of the container, or its name.
     pub fn workload(&self) -> String {
-        let label = |name: &str| self.labels.get(name).filter(|value| !value.is_empty());
-        let pod = label("io.kubernetes.pod.uid").zip(label("io.kubernetes.container.name"));
-        if let Some((pod, name)) = pod {
-            return format!("pod/{pod}/{name}");
+        if let Some(Pod { uid, container, .. }) = self.pod() {
+            return format!("pod/{uid}/{container}");
         }
+        let label = |name: &str| self.label(name);
         let service = label("com.docker.compose.project").zip(label("com.docker.compose.service"));
         if let Some((project, service)) = service {
             let number = label("com.docker.compose.container-number").map_or("1", String::as_str);
             return format!("compose/{project}/{service}/{number}");
         }
         format!("name/{}", self.name)
+    }
+
+    /// `None` for one that no kubelet started.
+    pub fn pod(&self) -> Option<Pod> {
+        let label = |name: &str| self.label(name).cloned();
+        Some(Pod {
+            uid: label("io.kubernetes.pod.uid")?,
+            container: label("io.kubernetes.container.name")?,
+            namespace: label("io.kubernetes.pod.namespace").unwrap_or_default(),
+            name: label("io.kubernetes.pod.name").unwrap_or_default(),
+        })
+    }
+
+    /// One that says something.
+    fn label(&self, name: &str) -> Option<&String> {
+        self.labels.get(name).filter(|value| !value.is_empty())
     }
 }
 

@@ -83,8 +83,7 @@ fn ecs_tail(origin: &Origin, path: &str) -> Vec<u8> {
     out.extend_from_slice(br#","file":"#);
     object(&mut out, [("path", path)]);
     out.extend_from_slice(br#"},"container":"#);
-    let named = [("id", &origin.container_id[..]), ("name", &origin.container_name)];
-    object(&mut out, named.into_iter().filter(|(_, value)| !value.is_empty()));
+    object(&mut out, filled([("id", &origin.container_id), ("name", &origin.container_name)]));
     if !origin.image.is_empty() {
         nested(&mut out, "image");
         object(&mut out, [("name", &origin.image[..])]);
@@ -93,6 +92,16 @@ fn ecs_tail(origin: &Origin, path: &str) -> Vec<u8> {
     if !origin.labels.is_empty() {
         nested(&mut out, "labels");
         object(&mut out, flattened(&origin.labels).iter().map(|(name, value)| (&name[..], *value)));
+        out.push(b'}');
+    }
+    if let Some(pod) = &origin.pod {
+        out.extend_from_slice(br#","kubernetes":"#);
+        object(&mut out, filled([("namespace", &pod.namespace)]));
+        nested(&mut out, "pod");
+        object(&mut out, filled([("name", &pod.name), ("uid", &pod.uid)]));
+        out.push(b'}');
+        nested(&mut out, "container");
+        object(&mut out, filled([("name", &pod.container)]));
         out.push(b'}');
     }
     if !origin.node.is_empty() {
@@ -150,6 +159,14 @@ fn nested(out: &mut Vec<u8>, name: &str) {
 /// name, and the object clash with a field. Of two names that become one, the later holds.
 fn flattened(members: &BTreeMap<String, String>) -> BTreeMap<String, &str> {
     members.iter().map(|(key, value)| (flat_name(key).into_owned(), &value[..])).collect()
+}
+
+/// Those that say something.
+fn filled<'a, const N: usize>(
+    members: [(&'a str, &'a String); N],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let members = members.into_iter().map(|(name, value)| (name, value.as_str()));
+    members.filter(|(_, value)| !value.is_empty())
 }
 
 /// An object of strings.

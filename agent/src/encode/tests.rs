@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::core::{BatchId, DamageReason, Epoch, IdPrefix, Origin, SourceToken, Stream};
+use crate::core::{BatchId, DamageReason, Epoch, IdPrefix, Origin, Pod, SourceToken, Stream};
 use crate::decode::{Decoder, Event, FileContext, Flow, Format, Sink};
 
 const FILE: FileContext = FileContext { prefix: IdPrefix(*b"abcdefghijklmnop"), base: 0x100 };
@@ -19,6 +19,12 @@ fn origin() -> Origin {
         container_id: "4f5e".into(),
         container_name: "web".into(),
         image: "nginx:1.27".into(),
+        pod: Some(Pod {
+            namespace: "shop".into(),
+            name: "web-0".into(),
+            uid: "9a7c".into(),
+            container: "app".into(),
+        }),
         labels: [("app.kubernetes.io/name", "web"), ("tier", "\"front\"")]
             .map(|(name, value)| (name.into(), value.into()))
             .into(),
@@ -128,7 +134,8 @@ fn ecs_document() {
             r#""file":{"path":"/logs/4f5e-json.log"}},"#,
             r#""container":{"id":"4f5e","name":"web","image":{"name":"nginx:1.27"},"#,
             r#""labels":{"app_kubernetes_io/name":"web","tier":"\"front\""}},"#,
-            r#""host":{"name":"node-1"}}"#,
+            r#""kubernetes":{"namespace":"shop","pod":{"name":"web-0","uid":"9a7c"},"#,
+            r#""container":{"name":"app"}},"host":{"name":"node-1"}}"#,
         )
     );
 }

@@ -252,6 +252,10 @@ fn fields_say_where_a_line_is_from() {
         .run("fields")
         .label("com.example.team", "shop")
         .label("other", "hidden")
+        .label("io.kubernetes.pod.namespace", "default")
+        .label("io.kubernetes.pod.name", "fields-0")
+        .label("io.kubernetes.pod.uid", "9a7c")
+        .label("io.kubernetes.container.name", "app")
         .env("REGION", "cn")
         .log("labels", "other")
         .log("env", "REGION")
@@ -277,6 +281,10 @@ fn fields_say_where_a_line_is_from() {
         check(&["container", "image", "name"], &engine.image);
         check(&["container", "labels", "com_example_team"], "shop");
         assert_eq!(document.field(&["container", "labels", "other"]), None, "{name}");
+        check(&["kubernetes", "namespace"], "default");
+        check(&["kubernetes", "pod", "name"], "fields-0");
+        check(&["kubernetes", "pod", "uid"], "9a7c");
+        check(&["kubernetes", "container", "name"], "app");
         check(&["docker", "attrs", "other"], "hidden");
         check(&["docker", "attrs", "REGION"], "cn");
         check(&["docker", "attrs", "tag"], &format!("fields/{}", &container.id[..12]));
