@@ -2,13 +2,13 @@
 //! its worker and not one per write.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::core::SourceToken;
 
 use super::rung::RungName;
-use super::{Counters, News, NewsFn};
+use super::{Begun, Counters, News, NewsFn};
 
 const DATA: u8 = 1;
 const NAMES: u8 = 2;
@@ -25,6 +25,8 @@ pub(super) struct Mark {
     /// How many current files were made since it is followed, as far as a rung saw it. Ordered by
     /// `told`: it is counted before the news of it is.
     files_begun: AtomicU32,
+    /// Since when; ordered by `told`, too.
+    counted_since_ns: AtomicI64,
     /// Place in [`RungName::ALL`], for those who ask: nothing hangs on it, so nothing is ordered.
     rung: AtomicU8,
 }
@@ -35,6 +37,7 @@ impl Mark {
             source,
             told: AtomicU8::new(0),
             files_begun: AtomicU32::new(0),
+            counted_since_ns: AtomicI64::new(0),
             rung: AtomicU8::new(RungName::Poll as u8),
         })
     }
@@ -51,6 +54,11 @@ impl Mark {
     fn set(&self, names: bool) -> bool {
         let bits = if names { DATA | NAMES } else { DATA };
         self.told.fetch_or(bits, Ordering::AcqRel) & bits != bits
+    }
+
+    /// From `wall_ns` on, [`Self::began`] is called for each current file that is made.
+    pub(super) fn count_since(&self, wall_ns: i64) {
+        self.counted_since_ns.store(wall_ns, Ordering::Release);
     }
 
     pub(super) fn began(&self) {
@@ -85,11 +93,14 @@ impl Announcer {
         self.marks.write().unwrap_or_else(PoisonError::into_inner).remove(&source);
     }
 
-    pub(super) fn seen(&self, source: SourceToken) -> u32 {
+    pub(super) fn seen(&self, source: SourceToken) -> Begun {
         let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(mark) = marks.get(&source) else { return 0 };
+        let Some(mark) = marks.get(&source) else { return Begun::default() };
         mark.clear();
-        mark.files_begun.load(Ordering::Acquire)
+        Begun {
+            files: mark.files_begun.load(Ordering::Acquire),
+            since_wall_ns: mark.counted_since_ns.load(Ordering::Acquire),
+        }
     }
 
     pub(super) fn rung(&self, source: SourceToken) -> Option<RungName> {
@@ -100,7 +111,7 @@ impl Announcer {
     pub(super) fn announce(&self, mark: &Mark, names: bool, rung: RungName) {
         if mark.set(names) {
             self.counters.count_news(rung);
-            (self.news)(News { source: mark.source, names, files_begun: 0 });
+            (self.news)(News { source: mark.source, names, begun: Begun::default() });
         }
     }
 }

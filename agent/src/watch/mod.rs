@@ -50,10 +50,17 @@ pub struct News {
     /// A name in the directory came, went or changed: look at the directory, not only at the
     /// open file.
     pub names: bool,
-    /// How many current files were made since the log is followed, as far as it was seen: what
-    /// [`Watcher::seen`] says when the news is taken. A worker that has found fewer has missed
-    /// some.
-    pub files_begun: u32,
+    /// What [`Watcher::seen`] says when the news is taken.
+    pub begun: Begun,
+}
+
+/// Current files of a log that were made since it is followed, as far as it was seen. A worker
+/// that has found fewer has missed some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Begun {
+    pub files: u32,
+    /// Nanoseconds since the Unix epoch; 0 while nobody counts.
+    pub since_wall_ns: i64,
 }
 
 /// What the watcher saw of a container's directory before anyone asked.
@@ -211,9 +218,8 @@ impl Watcher {
     }
 
     /// The worker has taken the news of `source` and looks now: to be called *before* it reads,
-    /// so that what comes later is announced again. Gives the count of current files that were
-    /// made since it is followed.
-    pub fn seen(&self, source: SourceToken) -> u32 {
+    /// so that what comes later is announced again.
+    pub fn seen(&self, source: SourceToken) -> Begun {
         self.announcer.seen(source)
     }
 

@@ -255,6 +255,9 @@ impl Loop {
             }
             return;
         }
+        // What is queued happened before, and is no file that was made since.
+        self.drain_names(now);
+        mark.count_since(Now::read().wall_ns);
         let rung = self.ladder.follow(&log, &mount.point);
         // After the watch and before the first look: nothing falls between the two, and what was
         // written before is announced now.
@@ -326,8 +329,8 @@ impl Loop {
     }
 
     fn drain(&mut self, now: Now) {
-        let mut signals = std::mem::take(&mut self.signals);
         // Writes first: that a file was made is in the other queue before the first write to it.
+        let mut signals = std::mem::take(&mut self.signals);
         let is_early = self.early_ns.is_some_and(|at| at <= now.mono_ns);
         if now.mono_ns >= self.writes_ns || is_early {
             let was_quiet = now.since(self.writes_ns) > self.settings.busy_tick;
@@ -347,6 +350,14 @@ impl Loop {
                 self.early_ns = next_look.filter(|_| was_quiet);
             }
         }
+        self.signals = signals;
+        self.drain_names(now);
+        self.tell(now);
+    }
+
+    /// Hears names that came and went, behind what was collected already.
+    fn drain_names(&mut self, now: Now) {
+        let mut signals = std::mem::take(&mut self.signals);
         if let Some(rung) = &mut self.ladder.inotify {
             rung.collect(Queue::Names, &mut signals);
         }
@@ -357,7 +368,6 @@ impl Loop {
             self.hear(signal, now);
         }
         self.signals = signals;
-        self.tell(now);
     }
 
     /// Passes on what was gathered: once per source and drain, also if its worker looks meanwhile.

@@ -171,7 +171,7 @@ fn with_a_container() -> (tempfile::TempDir, Driven, PathBuf) {
 }
 
 fn news(source: u32, names: bool) -> News {
-    News { source: SourceToken(source), names, files_begun: 0 }
+    News { source: SourceToken(source), names, begun: Begun::default() }
 }
 
 #[test]
@@ -293,6 +293,26 @@ fn of_what_nobody_heard_a_log_is_not_ruled_out() {
     };
     check(true);
     check(false);
+}
+
+/// However long its signal waited.
+#[test]
+fn only_what_is_made_since_a_log_is_followed_counts() {
+    let (_root, mut driven, dir) = with_a_container();
+    driven.step_after(TICK);
+    let path = dir.join(log_name(ID));
+    append(&path, "before\n");
+    let made_ns = Now::read().wall_ns;
+    driven.follow(1, &dir, ID);
+    driven.step_after(TICK);
+    let begun = driven.announcer.seen(SourceToken(1));
+    assert_eq!(begun.files, 0);
+    assert!(begun.since_wall_ns >= made_ns);
+    fs::remove_file(&path).unwrap();
+    append(&path, "since\n");
+    driven.step_after(TICK);
+    let after = driven.announcer.seen(SourceToken(1));
+    assert_eq!((after.files, after.since_wall_ns), (1, begun.since_wall_ns));
 }
 
 /// An engine forgets a container before its directory goes, and speaks of some that have none here.

@@ -26,7 +26,7 @@ impl<F: Files> Worker<F> {
         source.scan_wanted = false;
         source.scan_running = true;
         source.scanned_after_end = false;
-        source.files_begun_at_scan = source.files_begun;
+        source.files_begun_at_scan = source.begun.files;
         source.looked_mono_ns = self.now.mono_ns;
         let job = ScanJob {
             source: token,
@@ -163,7 +163,7 @@ fn merge<Handle: Clone>(
     });
     declare_unseen(source, outputs);
     // Where nobody counts files the names have to tell.
-    if has_new && lost_sight && !source.removed && source.files_begun == 0 {
+    if has_new && lost_sight && !source.removed && source.begun.files == 0 {
         // The file before the new ones has lost its name, so at least as many rotations as the
         // runtime keeps files lie between; whether one more did cannot be seen.
         let loss = source.loss(&source.current.clone(), LossReason::RotatedUnseen, 0, None);
@@ -240,8 +240,10 @@ fn place<Handle: Clone>(
         late::take_note(source, id, &name, &opened);
         return;
     }
-    if source.scanned || id.birth_ns >= source.followed_wall_ns - BIRTH_SLACK_NS {
+    if source.scanned {
         source.files_found += 1;
+    } else {
+        source.first_births_ns.push(id.birth_ns);
     }
     let Opened { handle, stat, first_line, start } = opened;
     let closed = name != source.current || !on_disk.contains(&id);
@@ -338,12 +340,18 @@ pub(super) fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord, si
     }
 }
 
-/// A file of the first look counts as found since then if it is born this little before it was
-/// followed: the watch begins before the follow.
-const BIRTH_SLACK_NS: i64 = 1_000_000_000;
+/// A file system's clock is behind by up to a tick of the kernel, of which there are 100 or more a
+/// second.
+const BIRTH_SLACK_NS: i64 = 10_000_000;
 
 /// Files that were made and gone between two looks.
 fn declare_unseen<Handle>(source: &mut Source<Handle>, outputs: &mut Vec<Output>) {
+    let since = source.begun.since_wall_ns;
+    if since != 0 {
+        let births = std::mem::take(&mut source.first_births_ns);
+        let later = births.into_iter().filter(|birth| *birth >= since - BIRTH_SLACK_NS);
+        source.files_found += later.count() as u32;
+    }
     let missed = source.files_begun_at_scan.saturating_sub(source.files_found);
     let reason = if source.has_met_none() {
         LossReason::DeletedBeforeOpen

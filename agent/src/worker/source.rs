@@ -15,6 +15,7 @@ use crate::core::{Epoch, IdPrefix, LossReason, Origin, SourceKey, SourceToken};
 use crate::decode::{Carry, Decoder, Format};
 use crate::encode::{self, Shape, Tail, Target};
 use crate::read::{Begin, Directory, FileId, FirstLine, KnownFile, Seen};
+use crate::watch::Begun;
 
 /// A place in a source's bytes, with the unfinished lines there.
 #[derive(Clone, Debug)]
@@ -70,12 +71,13 @@ pub(super) struct Source<Handle> {
     pub patience_with_names: u32,
     /// Archives that nothing could be read of, declared lost.
     pub passed_over: Vec<FileId>,
-    pub followed_wall_ns: i64,
     /// Current files that were made since it is followed, as the watcher counted them; when the
     /// last look at the directory began; and those that were found.
-    pub files_begun: u32,
+    pub begun: Begun,
     pub files_begun_at_scan: u32,
     pub files_found: u32,
+    /// When those of the first look were made, while nobody knows since when the watcher counts.
+    pub first_births_ns: Vec<i64>,
     /// Delivered whole and perhaps still on disk.
     pub settled: Vec<FileRecord>,
     /// See [`SourceRecord::strayed`].
@@ -218,10 +220,10 @@ impl<Handle> Source<Handle> {
             patience: LOOKS_MAX,
             patience_with_names: LOOKS_MAX,
             passed_over: Vec::new(),
-            followed_wall_ns: 0,
-            files_begun: 0,
+            begun: Begun::default(),
             files_begun_at_scan: 0,
             files_found: 0,
+            first_births_ns: Vec::new(),
             settled: Vec::new(),
             strayed: record.strayed,
             missed_mono_ns: None,
@@ -464,6 +466,18 @@ impl<Handle> Source<Handle> {
             born.tail = Tail::new(self.shape, &self.origin, &self.path, target).into();
         }
         self.heed_journal();
+    }
+
+    /// What the watcher counts; from anew when it follows again.
+    pub(super) fn count_begun(&mut self, begun: Begun) {
+        if begun.since_wall_ns == 0 {
+            return;
+        }
+        if self.begun.since_wall_ns != begun.since_wall_ns && self.begun.since_wall_ns != 0 {
+            self.files_begun_at_scan = 0;
+            self.files_found = 0;
+        }
+        self.begun = begun;
     }
 
     /// No file of it was ever opened.

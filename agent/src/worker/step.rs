@@ -196,7 +196,7 @@ impl<F: Files> Worker<F> {
             Input::Follow(follow) => self.follow(*follow),
             Input::News(news) => {
                 if let Some(source) = self.sources.get_mut(&news.source) {
-                    source.files_begun = source.files_begun.max(news.files_begun);
+                    source.count_begun(news.begun);
                     source.heard_at_size = Some(source.size_seen);
                 }
                 if news.names {
@@ -270,8 +270,7 @@ impl<F: Files> Worker<F> {
 
     fn follow(&mut self, follow: Follow) {
         let token = follow.source;
-        let mut source = Source::new(follow, self.settings.shape);
-        source.followed_wall_ns = self.now.wall_ns;
+        let source = Source::new(follow, self.settings.shape);
         if source.dirty {
             self.dirty.insert(token);
         }

@@ -13,6 +13,7 @@ use super::step::{Worker, WorkerSettings};
 use super::{Input, Output, WorkerCounters};
 use crate::core::{Now, SourceToken};
 use crate::read::{LocalFiles, Pool, ReadSettings, Wake};
+use crate::watch::Begun;
 
 /// The way to a worker. Nobody who uses it blocks.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ impl WorkerThread {
         read: ReadSettings,
         pool: Pool,
         counters: WorkerCounters,
-        seen: impl Fn(SourceToken) -> u32 + Send + 'static,
+        seen: impl Fn(SourceToken) -> Begun + Send + 'static,
         outputs: impl FnMut(Output) + Send + 'static,
     ) -> std::io::Result<Self> {
         let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
@@ -98,7 +99,7 @@ fn run(
     mut worker: Worker<LocalFiles>,
     inbox: &Receiver<Input>,
     waker: &Waker,
-    seen: impl Fn(SourceToken) -> u32,
+    seen: impl Fn(SourceToken) -> Begun,
     mut give: impl FnMut(Output),
 ) {
     let mut outputs = Vec::new();
@@ -106,7 +107,7 @@ fn run(
     loop {
         for mut input in inbox.try_iter() {
             if let Input::News(news) = &mut input {
-                news.files_begun = seen(news.source);
+                news.begun = seen(news.source);
             }
             inputs.push_back(input);
         }

@@ -11,7 +11,7 @@ use sluice::decode::Format;
 use sluice::encode::{Codec, Rules, Shape, Target, document, inflate};
 use sluice::read::Begin;
 use sluice::ship::{Outcome, Receipt};
-use sluice::watch::News;
+use sluice::watch::{Begun, News};
 use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettings};
 
 use crate::disk::{Disk, SimFiles};
@@ -83,7 +83,11 @@ impl Node {
             "{{\"log\":\"{text}\",\"stream\":\"{stream}\",\"time\":\"2026-11-26T00:00:00.1Z\"}}\n"
         );
         self.disk.borrow_mut().inodes[self.inode].bytes.extend_from_slice(line.as_bytes());
-        self.inputs.push(Input::News(News { source: TOKEN, names: false, files_begun: 0 }));
+        self.inputs.push(Input::News(News {
+            source: TOKEN,
+            names: false,
+            begun: Begun::default(),
+        }));
     }
 
     fn milliseconds(&self) -> u64 {

@@ -13,7 +13,7 @@ use sluice::decode::Format;
 use sluice::encode::{Codec, Rules, Shape, Target, Zone, document, inflate};
 use sluice::read::Begin;
 use sluice::ship::{self, Letter, ShipSettings, Shipper};
-use sluice::watch::News;
+use sluice::watch::{Begun, News};
 use sluice::worker::{Follow, Input, Output, Worker, WorkerCounters, WorkerSettings};
 
 use crate::disk::{Disk, SimFiles};
@@ -332,7 +332,7 @@ impl World {
             if ended {
                 agent.inputs.push(Input::Ended(source, true));
             }
-            let news = News { source, names, files_begun: 0 };
+            let news = News { source, names, begun: Begun::default() };
             self.after(0, 20 * MILLISECOND, Event::News(life, news));
         }
         if !ended {
