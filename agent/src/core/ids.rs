@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 ///   name under which a container's output is collected;
 /// * `docker:<container id>:file:<path>`: a file that was found without a declaration;
 /// * `docker:<container id>:log:<log name>:<path>`: a declared file in the container's own layer;
-/// * `work:<workload>:log:<log name>:<path>`: a declared file on a volume, which outlives containers.
+/// * `work:<workload>@<volume>:log:<log name>:<path>`: a declared file on a volume, which outlives
+///   containers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SourceKey(pub Arc<str>);
 
@@ -22,7 +23,7 @@ pub struct SourceKey(pub Arc<str>);
 pub enum Owner<'a> {
     /// By its id.
     Container(&'a str),
-    /// By [what outlives](crate::discover::Container::workload) its containers.
+    /// By [what outlives](crate::discover::Container::workload) its containers, and the volume.
     Workload(&'a str),
 }
 
@@ -185,10 +186,10 @@ mod tests {
         let log = SourceKey::declared(c, "x", "/var/log/a:b.log");
         let family = Some("docker:c:log:x:");
         check(&log, "docker:c:log:x:/var/log/a:b.log", c, Some("x"), path, family);
-        let workload = Owner::Workload("pod/web");
+        let workload = Owner::Workload("pod/web@2.1f");
         let log = SourceKey::declared(workload, "x", "/a");
-        let family = Some("work:pod/web:log:x:");
-        check(&log, "work:pod/web:log:x:/a", workload, Some("x"), Some("/a"), family);
+        let family = Some("work:pod/web@2.1f:log:x:");
+        check(&log, "work:pod/web@2.1f:log:x:/a", workload, Some("x"), Some("/a"), family);
         let odd = SourceKey("odd".into());
         check(&odd, "odd", Owner::Container(""), None, None, None);
     }

@@ -107,6 +107,11 @@ pub(super) fn stat_of(directory: impl AsFd, name: &str) -> io::Result<Stat> {
     Ok(stat_by(rustix::fs::statx(directory, name, flags, STAT_WANTED)?))
 }
 
+/// What a path leads to.
+pub fn id_of(path: &Path) -> io::Result<FileId> {
+    Ok(stat_by(rustix::fs::statx(rustix::fs::CWD, path, AtFlags::empty(), STAT_WANTED)?).id)
+}
+
 fn stat(file: impl AsFd) -> io::Result<Stat> {
     Ok(stat_by(rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, STAT_WANTED)?))
 }

@@ -26,7 +26,7 @@ mod start;
 pub use archive::Archive;
 pub use buffer::PageBuffer;
 pub use directory::Directory;
-pub use file::{FileId, OpenFile, Stat};
+pub use file::{FileId, OpenFile, Stat, id_of};
 pub use first_line::{FIRST_LINE_BYTES_MAX, FirstLine};
 pub use lineup::{
     Content, Found, FoundKind, KnownFile, Look, Opened, Patience, Seen, Vanished, conclude,

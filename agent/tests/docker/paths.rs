@@ -126,6 +126,38 @@ fn a_container_that_is_replaced_goes_on_with_its_volume() {
     }
 }
 
+/// However alike they are: the ids of their documents have to differ.
+#[test]
+fn the_same_lines_on_a_volume_that_was_made_anew_arrive_too() {
+    let Some(engine) = Engine::given() else { return };
+    let mut pair = declaring(&engine);
+    let place = Gate::new();
+    let volume = place.path().join("volume");
+    let mut expect = Vec::new();
+    for life in 0..4 {
+        if life == 3 {
+            // The same while no agent runs.
+            pair.stop();
+        }
+        std::fs::create_dir(&volume).expect("a directory can be made");
+        let container = engine
+            .run("alike")
+            .env("aliyun_logs_shop", "/data/shop.log")
+            .mount(&volume, "/data")
+            .sh("echo begins >> /data/shop.log; echo goes on >> /data/shop.log; sleep 600");
+        if life == 3 {
+            pair.start();
+        }
+        expect.extend(["begins", "goes on"]);
+        await_messages(&mut pair, "shop", &expect);
+        drop(container);
+        std::fs::remove_dir_all(&volume).expect("a directory can be removed");
+    }
+    for Side { name, standin, .. } in pair.sides() {
+        assert_eq!(standin.ids_seen_twice(), 0, "{name}");
+    }
+}
+
 #[test]
 fn files_that_change_their_names_within_a_pattern_are_read_once() {
     let Some(engine) = Engine::given() else { return };

@@ -1,5 +1,6 @@
 //! Files that containers declare: who has them, and what is gone on with.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -56,11 +57,15 @@ impl Router {
         if wanted.is_empty() {
             return;
         }
-        let workload = container.workload();
+        let destinations = container.mounts.iter().map(|mount| &mount.destination);
+        let volumes: BTreeSet<String> = destinations
+            .filter_map(|destination| self.host.volume_of(container, destination))
+            .collect();
         let mut known = Vec::new();
         for log in &wanted {
-            for owner in [Owner::Container(&container.id), Owner::Workload(&workload)] {
-                known.extend(self.follow_family(container, owner, &log.log));
+            known.extend(self.follow_family(container, None, &log.log));
+            for volume in &volumes {
+                known.extend(self.follow_family(container, Some(volume), &log.log));
             }
         }
         if state_before != Some(container.state) {
@@ -79,10 +84,12 @@ impl Router {
     fn follow_family(
         &mut self,
         container: &Container,
-        owner: Owner<'_>,
+        volume: Option<&String>,
         log: &str,
     ) -> Vec<DeclaredFile> {
         let mut known = Vec::new();
+        let workload = volume.map(|volume| owner_on(container, volume));
+        let owner = workload.as_deref().map_or(Owner::Container(&container.id), Owner::Workload);
         let family = SourceKey::family_of(owner, log);
         for key in self.stored_families.remove(&family).unwrap_or_default() {
             let Some(path) = key.parts().path.map(str::to_owned) else { continue };
@@ -103,7 +110,7 @@ impl Router {
                 log: log.to_owned(),
                 path,
                 place,
-                on_volume: matches!(owner, Owner::Workload(_)),
+                volume: volume.cloned(),
                 with_rotated: true,
             };
             self.follow_declared(container, file.clone(), None);
@@ -234,11 +241,11 @@ impl Router {
     /// What is on a volume belongs to the workload, and anything else to the container. `None` if the
     /// file is another container's now, and that one runs, or this one does not.
     fn key_of(&self, container: &Container, file: &DeclaredFile) -> Option<SourceKey> {
-        if !file.on_volume {
+        let Some(volume) = &file.volume else {
             let owner = Owner::Container(&container.id);
             return Some(SourceKey::declared(owner, &file.log, &file.path));
-        }
-        let workload = container.workload();
+        };
+        let workload = owner_on(container, volume);
         let key = SourceKey::declared(Owner::Workload(&workload), &file.log, &file.path);
         let other = self.books.by_key(&key).and_then(|source| self.books.get(source));
         let Some(other) = other.filter(|other| other.container != container.id) else {
@@ -308,4 +315,9 @@ impl Router {
             self.put(source, Input::Left(source));
         }
     }
+}
+
+/// Whose the files of a container on one of its volumes are.
+fn owner_on(container: &Container, volume: &str) -> String {
+    format!("{}@{volume}", container.workload())
 }

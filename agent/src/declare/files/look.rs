@@ -95,8 +95,8 @@ struct Look<'a> {
     listen: Listen<'a>,
     seen: Seen,
     directories: usize,
-    /// Files that fit, by directory and name, and whether they lie on a volume.
-    found: BTreeMap<PathBuf, BTreeMap<String, (Place, bool)>>,
+    /// Files that fit, by directory and name, and the volumes that they lie on.
+    found: BTreeMap<PathBuf, BTreeMap<String, (Place, Option<String>)>>,
 }
 
 /// A directory in a container: as the pattern has it, and where links have led to.
@@ -212,10 +212,14 @@ impl Look<'_> {
         let Some(path) = real.to_str() else { return };
         match self.host.place_of(self.container, path) {
             Ok(place) => {
-                let on_volume = self.host.is_mounted(self.container, real);
+                let volume = self.host.volume_of(self.container, real);
+                if volume.is_none() && self.host.is_mounted(self.container, real) {
+                    // Gone by now.
+                    return;
+                }
                 let directory = shown.parent().unwrap_or(Path::new("/")).to_owned();
                 let files = self.found.entry(directory).or_default();
-                files.insert(name.to_owned(), (place, on_volume));
+                files.insert(name.to_owned(), (place, volume));
             }
             Err(refused) => self.note_refused(real, refused),
         }
@@ -329,7 +333,7 @@ impl Look<'_> {
                     left_out += 1;
                     continue;
                 }
-                let Some((mut place, on_volume)) = files.remove(&name) else { continue };
+                let Some((mut place, volume)) = files.remove(&name) else { continue };
                 // An archive whose log is gone: it is followed under the name that it had.
                 let plain = name.strip_suffix(".gz").unwrap_or(&name);
                 let behind = place.name.strip_suffix(".gz").map_or(place.name.len(), str::len);
@@ -347,7 +351,7 @@ impl Look<'_> {
                         .any(|pattern| pattern.matches(Path::new(&older))),
                     path,
                     place,
-                    on_volume,
+                    volume,
                 };
                 self.seen.files.push(file);
             }

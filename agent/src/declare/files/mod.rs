@@ -66,8 +66,8 @@ pub struct DeclaredFile {
     /// In the container, as the pattern has it.
     pub path: String,
     pub place: Place,
-    /// It lies on a volume, which outlives the container.
-    pub on_volume: bool,
+    /// The volume that it lies on, which outlives the container.
+    pub volume: Option<String>,
     /// The pattern fits the names of its older files too.
     pub with_rotated: bool,
 }

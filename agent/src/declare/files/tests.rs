@@ -122,10 +122,10 @@ fn files_lie_in_the_layer_and_on_mounts() {
         ],
     );
     let file = &world.look("/app/logs/*.out").files[0];
-    assert!(file.on_volume);
+    assert!(file.volume.is_some());
     assert_eq!(file.place.directory.path(), world.bind().join("").as_path());
     assert_eq!(file.place.name, "catalina.out");
-    assert!(!world.look("/var/log/a.log").files[0].on_volume);
+    assert_eq!(world.look("/var/log/a.log").files[0].volume, None);
     world.check("/var/log/b.log", &[]);
     world.check("/nowhere/b.log", &[]);
 }

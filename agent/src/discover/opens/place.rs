@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::read::Directory;
+use crate::read::{Directory, FileId, id_of};
 
 use super::super::paths::resolve;
 use super::super::{Container, Mount, MountSource};
@@ -145,6 +145,18 @@ impl Host {
     /// Whether a path of a container is on a mount, by the engine's word.
     pub fn is_mounted(&self, container: &Container, path: &Path) -> bool {
         container.mounts.iter().any(|mount| path.starts_with(&mount.destination))
+    }
+
+    /// The volume that a path of a container is on, by what tells it from every other: its
+    /// directory's inode and time of birth. A volume that is made anew under the same name, and a
+    /// directory at the same path, are others. `None` for what is on none, or on one that is not
+    /// there.
+    pub fn volume_of(&self, container: &Container, path: &Path) -> Option<String> {
+        let root = self.mounted(container, mount_of(container, path)?).ok()?;
+        // A single file may be mounted, which its writer may replace.
+        let directory = if root.is_dir() { &root } else { root.parent()? };
+        let FileId { inode, birth_ns } = id_of(directory).ok()?;
+        Some(format!("{inode:x}.{birth_ns:x}"))
     }
 
     /// The directory that holds a path of a container, and where it stands in the container: the

@@ -221,9 +221,10 @@ impl Declared {
             let (Some(source), Some(reason)) = (field("source"), field("reason")) else {
                 panic!("no source or no reason: {line}");
             };
-            // docker:<id>:stdout, docker:<id>:log:<name>:<path>, work:name/<container>:log:…
+            // docker:<id>:stdout, docker:<id>:log:<name>:<path>, work:name/<container>@<volume>:log:…
             let parts: Vec<&str> = source.splitn(5, ':').collect();
             let owner = parts.get(1).copied().unwrap_or_default();
+            let owner = owner.split('@').next().unwrap_or_default();
             let Some(name) = owner.strip_prefix("name/").or(names.get(owner).copied()) else {
                 panic!("it is of none of the containers: {line}");
             };
