@@ -2,6 +2,7 @@
 //! match.
 
 use crate::counts::Weights;
+use crate::header::Header;
 use crate::huffman;
 use crate::symbols::{
     DISTANCE_EXTRA, DISTANCE_SLOTS, DISTANCE_SYMBOL, DISTANCES, END, FIRST_LENGTH, LENGTH_BASE,
@@ -64,8 +65,9 @@ pub(crate) struct Code {
     /// By [`crate::symbols::distance_slot`].
     pub(crate) distances: [Distance; DISTANCE_SLOTS],
     pub(crate) end: Packed,
-    pub(crate) literal_and_length_bits: [u8; LITERALS_AND_LENGTHS],
-    pub(crate) distance_bits: [u8; DISTANCES],
+    pub(crate) header: Header,
+    literal_and_length_bits: [u8; LITERALS_AND_LENGTHS],
+    distance_bits: [u8; DISTANCES],
 }
 
 impl Code {
@@ -95,6 +97,7 @@ impl Code {
         let mut codes = [0; LITERALS_AND_LENGTHS];
         huffman::codes(&self.literal_and_length_bits, &mut codes);
         self.lay_out(&codes);
+        self.header.adapt(&self.literal_and_length_bits, &self.distance_bits);
     }
 
     /// What symbols of such weights take without their extra bits, which no code changes.
@@ -111,6 +114,7 @@ impl Code {
             lengths: [Packed::NONE; MATCH_BYTES_MAX + 1],
             distances: [Distance::NONE; DISTANCE_SLOTS],
             end: Packed::NONE,
+            header: Header::fixed(),
             literal_and_length_bits: [0; LITERALS_AND_LENGTHS],
             distance_bits: [0; DISTANCES],
         }

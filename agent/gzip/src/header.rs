@@ -1,7 +1,6 @@
-//! The header of a block with a code of its own (RFC 1951, 3.2.7).
+//! How a block begins: its kind, and the codes if they are its own (RFC 1951, 3.2.3 and 3.2.7).
 
-use crate::bits::Bits;
-use crate::code::Code;
+use crate::bits::{Bits, Partial};
 use crate::huffman;
 use crate::symbols::{DISTANCES, LITERALS_AND_LENGTHS};
 
@@ -16,6 +15,54 @@ const ORDER: [u8; SYMBOLS] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13
 pub(crate) const HEADER_BYTES_MAX: usize =
     (3 + 14 + SYMBOLS * 3 + (LITERALS_AND_LENGTHS + DISTANCES) * (CODE_BITS_MAX + 7)).div_ceil(8);
 
+/// Eight bytes are written and read at once, of which the last may lie behind the header.
+const ROOM_BYTES: usize = HEADER_BYTES_MAX + 8;
+
+/// How a block with a certain code begins. It is made with the code and not with the block: small
+/// members that follow each other begin alike.
+pub(crate) struct Header {
+    bytes: [u8; ROOM_BYTES],
+    bits: usize,
+}
+
+impl Header {
+    /// Of blocks with the fixed code.
+    pub(crate) const fn fixed() -> Self {
+        let mut bytes = [0; ROOM_BYTES];
+        bytes[0] = 0b010;
+        Self { bytes, bits: 3 }
+    }
+
+    /// Makes it that of blocks whose codes have such lengths.
+    pub(crate) fn adapt(
+        &mut self,
+        literals_and_lengths: &[u8; LITERALS_AND_LENGTHS],
+        distances: &[u8; DISTANCES],
+    ) {
+        let mut all = [0; LITERALS_AND_LENGTHS + DISTANCES];
+        // Every symbol has a code here, so none can be left off at the end.
+        all[..LITERALS_AND_LENGTHS].copy_from_slice(literals_and_lengths);
+        all[LITERALS_AND_LENGTHS..].copy_from_slice(distances);
+        let mut bits = Bits::new(Partial::default(), &mut self.bytes);
+        let begin = bits.mark();
+        write(&all, &mut bits);
+        self.bits = bits.since(begin);
+        bits.align();
+    }
+
+    /// Opens a block, which is not the last.
+    pub(crate) fn write(&self, bits: &mut Bits) {
+        // Eight bytes are read and seven of them written, which fit between two flushes.
+        for begin in (0..self.bits).step_by(56) {
+            let count = (self.bits - begin).min(56);
+            let mut eight = [0; 8];
+            eight.copy_from_slice(&self.bytes[begin / 8..][..8]);
+            bits.put(u64::from_le_bytes(eight) & ((1 << count) - 1), count as u32);
+            bits.flush();
+        }
+    }
+}
+
 /// One or several lengths at once.
 #[derive(Clone, Copy)]
 struct Run {
@@ -23,14 +70,9 @@ struct Run {
     extra: u8,
 }
 
-/// Opens a block, which is not the last, with this code.
-pub(crate) fn write(code: &Code, bits: &mut Bits) {
-    let mut all = [0; LITERALS_AND_LENGTHS + DISTANCES];
-    // Every symbol has a code here, so none can be left off at the end.
-    all[..LITERALS_AND_LENGTHS].copy_from_slice(&code.literal_and_length_bits);
-    all[LITERALS_AND_LENGTHS..].copy_from_slice(&code.distance_bits);
+fn write(all: &[u8; LITERALS_AND_LENGTHS + DISTANCES], bits: &mut Bits) {
     let mut runs = [Run { symbol: 0, extra: 0 }; LITERALS_AND_LENGTHS + DISTANCES];
-    let runs = shorten(&all, &mut runs);
+    let runs = shorten(all, &mut runs);
     let mut counts = [0; SYMBOLS];
     for run in runs {
         counts[usize::from(run.symbol)] += 1;

@@ -9,7 +9,7 @@
 use crate::bits::{Bits, Partial};
 use crate::code::{CODE_BITS_MAX, Code, Packed};
 use crate::counts::Counts;
-use crate::header::{self, HEADER_BYTES_MAX};
+use crate::header::HEADER_BYTES_MAX;
 use crate::member::STORED_BYTES_MAX;
 use crate::scan::{OVERSHOOT_BYTES, Repeat, Scan, Scanned};
 use crate::sys::{Level, Text};
@@ -163,8 +163,7 @@ impl Segments {
         to: usize,
         bits: &mut Bits,
     ) -> Scanned<'a> {
-        bits.put(0b010, 3);
-        bits.flush();
+        self.fixed.header.write(bits);
         let reached = level.run(Scan::<false> {
             text: Text::new(text),
             from: from.at,
@@ -250,7 +249,7 @@ impl Segments {
             self.counts.clear();
         }
         if self.open.is_none() {
-            header::write(&self.code, bits);
+            self.code.header.write(bits);
             self.open = Some(self.code.end);
         }
         level.run(Scan::<COUNT> {
