@@ -179,7 +179,7 @@ impl Roots {
         }
         let place = self.places.remove(dir);
         let Some(id) = dir.file_name().and_then(|name| name.to_str()) else { return };
-        self.report(Sighting {
+        let is_taken = self.report(Sighting {
             id: id.to_owned(),
             dir: dir.to_owned(),
             gone: true,
@@ -187,8 +187,12 @@ impl Roots {
             config: None,
             host_config: None,
             opened: Vec::new(),
-            has_log: place.is_some_and(|place| place.may_have_had_a_log()),
+            has_log: place.as_ref().is_some_and(Place::may_have_had_a_log),
         });
+        if !is_taken && let Some(place) = place {
+            // The next scan misses it again.
+            self.places.insert(dir.to_owned(), place);
+        }
     }
 
     pub(super) fn root_went(&mut self, root: &Path) {

@@ -1,6 +1,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -16,8 +17,6 @@ use super::*;
 mod kernel;
 
 const ID: &str = "451ea1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
-/// One that was never here.
-const OTHER_ID: &str = "b0b0a1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
 const OTHER: &str = "0000a1c7979152a5448f123410629dfddf5be7f0fb4fb9a519519dbd50a628b9";
 
 /// After it the writes that gathered are told.
@@ -41,6 +40,8 @@ fn describe(dir: &Path, text: &str) {
 struct Heard {
     news: mpsc::Receiver<News>,
     sightings: mpsc::Receiver<Sighting>,
+    /// There is no room for sightings.
+    is_full: Arc<AtomicBool>,
 }
 
 fn listeners() -> (Listeners, Heard) {
@@ -48,13 +49,18 @@ fn listeners() -> (Listeners, Heard) {
     let (sighting_sender, sightings) = mpsc::channel();
     let news_sender = Mutex::new(news_sender);
     let sighting_sender = Mutex::new(sighting_sender);
+    let is_full = Arc::new(AtomicBool::new(false));
+    let refuses = Arc::clone(&is_full);
     let listeners = Listeners {
         news: Arc::new(move |news| {
             let _ = news_sender.lock().unwrap().send(news);
         }),
-        sighting: Arc::new(move |sighting| sighting_sender.lock().unwrap().send(sighting).is_ok()),
+        sighting: Arc::new(move |sighting| {
+            !refuses.load(Ordering::SeqCst)
+                && sighting_sender.lock().unwrap().send(sighting).is_ok()
+        }),
     };
-    (listeners, Heard { news, sightings })
+    (listeners, Heard { news, sightings, is_full })
 }
 
 fn thread() -> PrivilegedThread {
@@ -295,6 +301,29 @@ fn of_what_nobody_heard_a_log_is_not_ruled_out() {
     check(false);
 }
 
+#[test]
+fn an_end_that_there_was_no_room_for_is_told_again() {
+    let root = tempfile::tempdir().unwrap();
+    let rescan_interval = Duration::from_secs(5);
+    let settings = WatchSettings { rescan_interval, ..quiet_settings(Vec::new()) };
+    let mut driven = Driven::new(settings);
+    driven.commands.send(Command::AddRoot(root.path().to_owned())).unwrap();
+    driven.step_after(Duration::ZERO);
+    let dir = root.path().join(ID);
+    fs::create_dir(&dir).unwrap();
+    driven.step_after(TICK);
+    fs::remove_dir(&dir).unwrap();
+    driven.heard.is_full.store(true, Ordering::SeqCst);
+    driven.step_after(TICK);
+    driven.heard.is_full.store(false, Ordering::SeqCst);
+    assert!(driven.heard.sightings.try_iter().next().is_none());
+    driven.step_after(rescan_interval);
+    driven.step_after(TICK);
+    let ends: Vec<(bool, bool)> =
+        driven.heard.sightings.try_iter().map(|last| (last.gone, last.met)).collect();
+    assert_eq!(ends, [(true, true)]);
+}
+
 /// However long its signal waited.
 #[test]
 fn only_what_is_made_since_a_log_is_followed_counts() {
@@ -325,7 +354,7 @@ fn whoever_asks_for_a_directory_hears_when_it_is_gone_and_whether_it_was_there()
         let sightings = driven.heard.sightings.try_iter();
         sightings.map(|sighting| (sighting.gone, sighting.met)).collect()
     };
-    assert_eq!(ask(&root.path().join(OTHER_ID)), [(true, false)]);
+    assert_eq!(ask(&root.path().join(OTHER)), [(true, false)]);
     assert_eq!(ask(&dir), []);
     fs::remove_dir(&dir).unwrap();
     assert_eq!(ask(&dir)[0], (true, true));
