@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::books::{Followed, Kind, Row};
@@ -93,6 +94,10 @@ impl Router {
         let family = SourceKey::family_of(owner, log);
         for key in self.stored_families.remove(&family).unwrap_or_default() {
             let Some(path) = key.parts().path.map(str::to_owned) else { continue };
+            if self.host.volume_of(container, Path::new(&path)).as_ref() != volume {
+                // By a link, which a look follows, or the volume is mounted elsewhere now.
+                continue;
+            }
             let place = match self.host.place_of(container, &path) {
                 Ok(place) => place,
                 Err(refused) => {
