@@ -171,7 +171,8 @@ impl Roots {
     /// All that was signalled of a container's directory has been heard, and it is gone.
     pub(super) fn missed(&mut self, dir: &Path, rung: Option<&mut InotifyRung>) {
         // Not by every account: an engine forgets a container before it deletes this.
-        if dir.is_dir() {
+        let is_ours = dir.parent().is_some_and(|root| self.by_path.contains_key(root));
+        if is_ours && dir.is_dir() {
             return;
         }
         if let Some(rung) = rung {

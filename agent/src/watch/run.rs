@@ -246,6 +246,9 @@ impl Loop {
     fn follow(&mut self, log: Log, now: Now) {
         let source = log.source;
         let mark = self.announcer.add(source);
+        // What is queued happened before: it is opened here, and is no file that was made since.
+        self.drain_names(now);
+        let since_ns = Now::read().wall_ns;
         self.roots.set_followed(&log.dir, true);
         let mount = self.mounts.mount_of(&log.dir, now);
         if mount.is_remote() {
@@ -255,10 +258,10 @@ impl Loop {
             }
             return;
         }
-        // What is queued happened before, and is no file that was made since.
-        self.drain_names(now);
-        mark.count_since(Now::read().wall_ns);
         let rung = self.ladder.follow(&log, &mount.point);
+        if rung != RungName::Poll {
+            mark.count_since(since_ns);
+        }
         // After the watch and before the first look: nothing falls between the two, and what was
         // written before is announced now.
         if let Some(entry) = Entry::new(log, Arc::clone(&mark), rung) {

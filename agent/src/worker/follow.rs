@@ -240,10 +240,8 @@ fn place<Handle: Clone>(
         late::take_note(source, id, &name, &opened);
         return;
     }
-    if source.scanned {
-        source.files_found += 1;
-    } else {
-        source.first_births_ns.push(id.birth_ns);
+    if source.births_ns.len() < BIRTHS_MAX {
+        source.births_ns.push(id.birth_ns);
     }
     let Opened { handle, stat, first_line, start } = opened;
     let closed = name != source.current || !on_disk.contains(&id);
@@ -340,6 +338,9 @@ pub(super) fn revive<Handle>(source: &Source<Handle>, mut record: FileRecord, si
     }
 }
 
+/// More than a runtime keeps; where nobody counts they are of no use.
+const BIRTHS_MAX: usize = 64;
+
 /// A file system's clock is behind by up to a tick of the kernel, of which there are 100 or more a
 /// second.
 const BIRTH_SLACK_NS: i64 = 10_000_000;
@@ -348,8 +349,10 @@ const BIRTH_SLACK_NS: i64 = 10_000_000;
 fn declare_unseen<Handle>(source: &mut Source<Handle>, outputs: &mut Vec<Output>) {
     let since = source.begun.since_wall_ns;
     if since != 0 {
-        let births = std::mem::take(&mut source.first_births_ns);
-        let later = births.into_iter().filter(|birth| *birth >= since - BIRTH_SLACK_NS);
+        let births = std::mem::take(&mut source.births_ns);
+        // Where the file system keeps no time of birth, in doubt it is one of those.
+        let is_later = |birth: &i64| *birth == 0 || *birth >= since - BIRTH_SLACK_NS;
+        let later = births.into_iter().filter(is_later);
         source.files_found += later.count() as u32;
     }
     let missed = source.files_begun_at_scan.saturating_sub(source.files_found);

@@ -76,8 +76,8 @@ pub(super) struct Source<Handle> {
     pub begun: Begun,
     pub files_begun_at_scan: u32,
     pub files_found: u32,
-    /// When those of the first look were made, while nobody knows since when the watcher counts.
-    pub first_births_ns: Vec<i64>,
+    /// When those were made that are not counted yet, as nobody knows since when the watcher counts.
+    pub births_ns: Vec<i64>,
     /// Delivered whole and perhaps still on disk.
     pub settled: Vec<FileRecord>,
     /// See [`SourceRecord::strayed`].
@@ -223,7 +223,7 @@ impl<Handle> Source<Handle> {
             begun: Begun::default(),
             files_begun_at_scan: 0,
             files_found: 0,
-            first_births_ns: Vec::new(),
+            births_ns: Vec::new(),
             settled: Vec::new(),
             strayed: record.strayed,
             missed_mono_ns: None,
@@ -473,7 +473,7 @@ impl<Handle> Source<Handle> {
         if begun.since_wall_ns == 0 {
             return;
         }
-        if self.begun.since_wall_ns != begun.since_wall_ns && self.begun.since_wall_ns != 0 {
+        if self.begun.since_wall_ns != begun.since_wall_ns {
             self.files_begun_at_scan = 0;
             self.files_found = 0;
         }

@@ -82,8 +82,8 @@ pub(super) struct Loop {
     untold: VecDeque<FileNews>,
     /// What is heard of next happened after this.
     heard_until: Instant,
-    /// Something is to be heard at these times, or nothing: ends of directories that are heard of later are
-    /// known to be later, too.
+    /// Something is to be heard at these times, or nothing: ends of directories that are heard of
+    /// later are known to be later, too.
     listen_at: VecDeque<Instant>,
 }
 
