@@ -83,7 +83,7 @@ pub(super) struct Router {
     /// From the store, not met yet.
     stored: HashMap<SourceKey, SourceRecord>,
     /// Of these the keys, by [family](SourceKey::family) and by container.
-    stored_families: HashMap<String, Vec<SourceKey>>,
+    stored_families: BTreeMap<String, Vec<SourceKey>>,
     stored_found: HashMap<String, Vec<SourceKey>>,
     books: Books,
     /// Containers that were seen.
@@ -153,7 +153,7 @@ impl Router {
         };
         // Fails here rather than at the first container.
         Target::new(rules.clone())?;
-        let mut stored_families: HashMap<String, Vec<SourceKey>> = HashMap::new();
+        let mut stored_families: BTreeMap<String, Vec<SourceKey>> = BTreeMap::new();
         let mut stored_found: HashMap<String, Vec<SourceKey>> = HashMap::new();
         for (key, _) in &sources {
             let parts = key.parts();

@@ -67,6 +67,11 @@ impl SourceKey {
         }
     }
 
+    /// What the families of a declaration begin and end with, whatever the volume.
+    pub fn families_of_workload(workload: &str, log: &str) -> (String, String) {
+        (format!("work:{}@", escaped(workload)), format!(":log:{}:", escaped(log)))
+    }
+
     /// See [`Self::family_of`]; `None` for what is no declared file.
     pub fn family(&self) -> Option<&str> {
         let parts = key_parts(&self.0);

@@ -7,18 +7,22 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::file::{FileId, stat};
+
 /// A directory that is looked at again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     path: PathBuf,
     /// Below this everything belongs to a container, which may put links where directories were.
     root: Option<PathBuf>,
+    /// The root's: another one in its place is none.
+    root_id: Option<FileId>,
 }
 
 impl From<PathBuf> for Directory {
     /// One that only root and the runtime can change.
     fn from(path: PathBuf) -> Self {
-        Self { path, root: None }
+        Self { path, root: None, root_id: None }
     }
 }
 
@@ -27,10 +31,17 @@ impl Directory {
     /// is not below it by its name.
     pub fn inside(root: &Path, below: &Path) -> Option<Self> {
         let is_plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-        below
-            .components()
-            .all(is_plain)
-            .then(|| Self { path: root.join(below), root: Some(root.to_owned()) })
+        below.components().all(is_plain).then(|| Self {
+            path: root.join(below),
+            root: Some(root.to_owned()),
+            root_id: None,
+        })
+    }
+
+    /// Only while its root is the very directory `id`, and no other that has its path.
+    #[must_use]
+    pub fn only_of(self, id: FileId) -> Self {
+        Self { root_id: Some(id), ..self }
     }
 
     /// As it is named; who opens it by this name may be led elsewhere.
@@ -57,6 +68,11 @@ impl Directory {
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
+        if let Some(id) = self.root_id
+            && stat(&root)?.id != id
+        {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let opened = match beneath(&root, below, flags) {
             // Kernels before 5.6, and filters of system calls that know it not.
             Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => step_by_step(root, below, flags),
@@ -101,6 +117,20 @@ mod tests {
         assert!(inside("../x").is_none());
         assert!(inside("a/../../x").is_none());
         assert!(inside("/etc").is_none());
+    }
+
+    #[test]
+    fn another_root_in_its_place_is_none() {
+        let all = tempfile::tempdir().unwrap();
+        let root = all.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        let directory = Directory::inside(&root, Path::new("")).unwrap();
+        let directory = directory.only_of(super::super::id_of(&root).unwrap());
+        assert!(directory.open().is_ok());
+        std::fs::rename(&root, all.path().join("before")).unwrap();
+        std::fs::create_dir(&root).unwrap();
+        assert_eq!(directory.open().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!directory.is_gone());
     }
 
     #[test]

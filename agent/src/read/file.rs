@@ -112,7 +112,7 @@ pub fn id_of(path: &Path) -> io::Result<FileId> {
     Ok(stat_by(rustix::fs::statx(rustix::fs::CWD, path, AtFlags::empty(), STAT_WANTED)?).id)
 }
 
-fn stat(file: impl AsFd) -> io::Result<Stat> {
+pub(super) fn stat(file: impl AsFd) -> io::Result<Stat> {
     Ok(stat_by(rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, STAT_WANTED)?))
 }
 

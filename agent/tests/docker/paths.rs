@@ -55,6 +55,9 @@ fn await_messages(pair: &mut Pair, target: &str, expect: &[&str]) {
     }
 }
 
+/// More than two sweeps.
+const ANOTHER_LOOK: Duration = Duration::from_secs(5);
+
 #[test]
 fn declared_files_arrive_once_though_the_agent_is_killed() {
     let Some(engine) = Engine::given() else { return };
@@ -153,8 +156,39 @@ fn the_same_lines_on_a_volume_that_was_made_anew_arrive_too() {
         drop(container);
         std::fs::remove_dir_all(&volume).expect("a directory can be removed");
     }
+    // Who followed the volume before looks again at the place of this one.
+    std::thread::sleep(ANOTHER_LOOK);
+    await_messages(&mut pair, "shop", &expect);
     for Side { name, standin, .. } in pair.sides() {
         assert_eq!(standin.ids_seen_twice(), 0, "{name}");
+    }
+}
+
+/// What is mounted in a container that is started again need not be what it was.
+#[test]
+fn a_directory_that_another_one_has_the_place_of_is_read_to_its_end_and_the_other_once() {
+    let Some(engine) = Engine::given() else { return };
+    let mut pair = declaring(&engine);
+    let place = Gate::new();
+    let volume = place.path().join("volume");
+    std::fs::create_dir(&volume).expect("a directory can be made");
+    let container = engine
+        .run("moved")
+        .env("aliyun_logs_shop", "/data/shop.log")
+        .mount(&volume, "/data")
+        .sh("echo begins >> /data/shop.log; echo goes on >> /data/shop.log; exec sleep 600");
+    let mut expect = vec!["begins", "goes on"];
+    await_messages(&mut pair, "shop", &expect);
+    engine.docker(["kill", &container.id]);
+    std::fs::rename(&volume, place.path().join("before")).expect("it can be renamed");
+    std::fs::create_dir(&volume).expect("a directory can be made");
+    engine.docker(["start", &container.id]);
+    expect.extend(["begins", "goes on"]);
+    await_messages(&mut pair, "shop", &expect);
+    std::thread::sleep(ANOTHER_LOOK);
+    await_messages(&mut pair, "shop", &expect);
+    for Side { name, station, .. } in pair.sides() {
+        assert_eq!(station.metric("sluice_losses_total", &[]), 0.0, "{name}: {}", station.tail());
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) enum Kind {
     Declared {
         log: String,
         path: String,
-        file: DeclaredFile,
+        file: Box<DeclaredFile>,
     },
 }
 

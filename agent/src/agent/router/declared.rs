@@ -1,6 +1,5 @@
 //! Files that containers declare: who has them, and what is gone on with.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +13,9 @@ use crate::declare::{
     Declaration, Declared, DeclaredFile, FileNews, LogSource, Missed, NewsFn, Wanted,
 };
 use crate::decode::Format;
+use crate::discover::opens::Place;
 use crate::discover::{Container, State};
-use crate::read::{Begin, StartAt};
+use crate::read::{Begin, FileId, StartAt};
 use crate::worker::{Follow, Input, Loss, Takeover};
 
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -58,17 +58,8 @@ impl Router {
         if wanted.is_empty() {
             return;
         }
-        let destinations = container.mounts.iter().map(|mount| &mount.destination);
-        let volumes: BTreeSet<String> = destinations
-            .filter_map(|destination| self.host.volume_of(container, destination))
-            .collect();
-        let mut known = Vec::new();
-        for log in &wanted {
-            known.extend(self.follow_family(container, None, &log.log));
-            for volume in &volumes {
-                known.extend(self.follow_family(container, Some(volume), &log.log));
-            }
-        }
+        let known: Vec<DeclaredFile> =
+            wanted.iter().flat_map(|log| self.follow_stored(container, &log.log)).collect();
         if state_before != Some(container.state) {
             self.routes.asker.want(container, wanted);
             if let Some(seen) = self.seen.get_mut(&container.id) {
@@ -82,24 +73,38 @@ impl Router {
 
     /// Follows the files that the store knows of one log, so that none of them is taken for new
     /// under another name.
-    fn follow_family(
-        &mut self,
-        container: &Container,
-        volume: Option<&String>,
-        log: &str,
-    ) -> Vec<DeclaredFile> {
+    fn follow_stored(&mut self, container: &Container, log: &str) -> Vec<DeclaredFile> {
+        let own = SourceKey::family_of(Owner::Container(&container.id), log);
+        let (begin, end) = SourceKey::families_of_workload(&container.workload(), log);
+        let on_volumes = self.stored_families.range(begin.clone()..);
+        let on_volumes = on_volumes.map(|(family, _)| family);
+        let families: Vec<String> = on_volumes
+            .take_while(|family| family.starts_with(&begin))
+            .filter(|family| family.ends_with(&end))
+            .cloned()
+            .chain([own])
+            .collect();
         let mut known = Vec::new();
-        let workload = volume.map(|volume| owner_on(container, volume));
-        let owner = workload.as_deref().map_or(Owner::Container(&container.id), Owner::Workload);
-        let family = SourceKey::family_of(owner, log);
-        for key in self.stored_families.remove(&family).unwrap_or_default() {
+        let keys: Vec<SourceKey> = families
+            .iter()
+            .flat_map(|family| self.stored_families.remove(family).unwrap_or_default())
+            .collect();
+        for key in keys {
             let Some(path) = key.parts().path.map(str::to_owned) else { continue };
-            if self.host.volume_of(container, Path::new(&path)).as_ref() != volume {
-                // By a link, which a look follows, or the volume is mounted elsewhere now.
+            let volume = volume_in(&key);
+            let there = self.host.volume_of(container, Path::new(&path));
+            if volume.is_some() && there.is_some() && there != volume {
+                // Another one is mounted there now; where this one is, a look finds its files.
                 continue;
             }
             let place = match self.host.place_of(container, &path) {
-                Ok(place) => place,
+                Ok(Place { directory, name }) => Place {
+                    directory: match there {
+                        Some(there) => directory.only_of(there),
+                        None => directory,
+                    },
+                    name,
+                },
                 Err(refused) => {
                     tracing::warn!(
                         container = container.name,
@@ -115,7 +120,7 @@ impl Router {
                 log: log.to_owned(),
                 path,
                 place,
-                volume: volume.cloned(),
+                volume,
                 with_rotated: true,
             };
             self.follow_declared(container, file.clone(), None);
@@ -138,21 +143,30 @@ impl Router {
                 }
             }
             FileNews::Vanished { container_id, log, path } => {
-                let source = self.books.of_container(&container_id).into_iter().find(|source| {
-                    self.books.get(*source).is_some_and(|followed| {
-                        matches!(&followed.kind, Kind::Declared { log: of, path: at, .. }
-                            if *of == log && *at == path)
-                    })
-                });
-                let Some(source) = source else {
+                let Some(source) = self.declared_source(&container_id, &log, &path) else {
                     return self.routes.asker.released(&container_id, &log, &path);
                 };
-                if let Some(followed) = self.books.get_mut(source) {
-                    followed.removed = true;
-                }
-                self.put(source, Input::Removed(source));
+                self.end(source);
             }
         }
+    }
+
+    /// Its file is gone: what is open of it is read to its end.
+    fn end(&mut self, source: SourceToken) {
+        if let Some(followed) = self.books.get_mut(source) {
+            followed.removed = true;
+        }
+        self.put(source, Input::Removed(source));
+    }
+
+    /// What is followed as this path of a container's log.
+    fn declared_source(&self, container_id: &str, log: &str, path: &str) -> Option<SourceToken> {
+        self.books.of_container(container_id).into_iter().find(|source| {
+            self.books.get(*source).is_some_and(|followed| {
+                matches!(&followed.kind, Kind::Declared { log: of, path: at, .. }
+                    if *of == log && *at == path)
+            })
+        })
     }
 
     /// A log that was deleted with its container before it was found.
@@ -204,6 +218,10 @@ impl Router {
             super::too_many(container);
             return self.routes.asker.released(&container.id, &file.log, &file.path);
         }
+        if let Some(before) = self.declared_source(&container.id, &file.log, &file.path) {
+            // On a volume that another one has the place of.
+            self.end(before);
+        }
         let source = self.token(key.family().unwrap_or(key.as_str()));
         let start = self.start_of(container);
         let begin = Begin {
@@ -236,7 +254,8 @@ impl Router {
         let directory = file.place.directory.path().to_owned();
         self.routes.watcher.follow(source, directory, file.place.name.clone());
         self.routes.registry.note_file(&container.id, &file.path, true);
-        let kind = Kind::Declared { log: file.log.clone(), path: file.path.clone(), file };
+        let (log, path) = (file.log.clone(), file.path.clone());
+        let kind = Kind::Declared { log, path, file: Box::new(file) };
         self.books.add(source, Followed::new(key, &container.id, kind), row);
         if is_removed {
             self.orphan(source);
@@ -246,7 +265,7 @@ impl Router {
     /// What is on a volume belongs to the workload, and anything else to the container. `None` if the
     /// file is another container's now, and that one runs, or this one does not.
     fn key_of(&self, container: &Container, file: &DeclaredFile) -> Option<SourceKey> {
-        let Some(volume) = &file.volume else {
+        let Some(volume) = file.volume else {
             let owner = Owner::Container(&container.id);
             return Some(SourceKey::declared(owner, &file.log, &file.path));
         };
@@ -302,7 +321,8 @@ impl Router {
             self.routes.registry.forget_file(&before, &file.path);
         }
         self.routes.registry.note_file(&container.id, &file.path, true);
-        let kind = Kind::Declared { log: file.log.clone(), path: file.path.clone(), file };
+        let (log, path) = (file.log.clone(), file.path.clone());
+        let kind = Kind::Declared { log, path, file: Box::new(file) };
         self.books.give_to(source, &container.id, kind, row);
     }
 
@@ -323,6 +343,16 @@ impl Router {
 }
 
 /// Whose the files of a container on one of its volumes are.
-fn owner_on(container: &Container, volume: &str) -> String {
-    format!("{}@{volume}", container.workload())
+fn owner_on(container: &Container, volume: FileId) -> String {
+    let FileId { inode, birth_ns } = volume;
+    format!("{}@{inode:x}.{birth_ns:x}", container.workload())
+}
+
+/// The volume in such an owner.
+fn volume_in(key: &SourceKey) -> Option<FileId> {
+    let Owner::Workload(owner) = key.parts().owner else { return None };
+    let (inode, birth) = owner.rsplit_once('@')?.1.split_once('.')?;
+    let inode = u64::from_str_radix(inode, 16).ok()?;
+    let birth_ns = u64::from_str_radix(birth, 16).ok()?.cast_signed();
+    Some(FileId { inode, birth_ns })
 }

@@ -13,7 +13,7 @@ use super::super::{Below, PathPattern};
 use super::{DeclaredFile, Wanted};
 use crate::discover::Container;
 use crate::discover::opens::{Host, Place, Refused};
-use crate::read::{Directory, logs_among};
+use crate::read::{Directory, FileId, logs_among};
 
 /// Directories of one look; a pattern that leads to more is one for a whole file system.
 const DIRECTORIES_MAX: usize = 2_048;
@@ -96,7 +96,7 @@ struct Look<'a> {
     seen: Seen,
     directories: usize,
     /// Files that fit, by directory and name, and the volumes that they lie on.
-    found: BTreeMap<PathBuf, BTreeMap<String, (Place, Option<String>)>>,
+    found: BTreeMap<PathBuf, BTreeMap<String, (Place, Option<FileId>)>>,
 }
 
 /// A directory in a container: as the pattern has it, and where links have led to.
@@ -211,11 +211,14 @@ impl Look<'_> {
         }
         let Some(path) = real.to_str() else { return };
         match self.host.place_of(self.container, path) {
-            Ok(place) => {
+            Ok(mut place) => {
                 let volume = self.host.volume_of(self.container, real);
                 if volume.is_none() && self.host.is_mounted(self.container, real) {
                     // Gone by now.
                     return;
+                }
+                if let Some(volume) = volume {
+                    place.directory = place.directory.only_of(volume);
                 }
                 let directory = shown.parent().unwrap_or(Path::new("/")).to_owned();
                 let files = self.found.entry(directory).or_default();

@@ -25,6 +25,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::PathPattern;
 use crate::discover::opens::{Host, Place};
 use crate::discover::{Container, Counters};
+use crate::read::FileId;
 
 /// One log of a container.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ pub struct DeclaredFile {
     pub path: String,
     pub place: Place,
     /// The volume that it lies on, which outlives the container.
-    pub volume: Option<String>,
+    pub volume: Option<FileId>,
     /// The pattern fits the names of its older files too.
     pub with_rotated: bool,
 }

@@ -151,12 +151,8 @@ impl Host {
     /// directory's inode and time of birth. A volume that is made anew under the same name, and a
     /// directory at the same path, are others. `None` for what is on none, or on one that is not
     /// there.
-    pub fn volume_of(&self, container: &Container, path: &Path) -> Option<String> {
-        let root = self.mounted(container, mount_of(container, path)?).ok()?;
-        // A single file may be mounted, which its writer may replace.
-        let directory = if root.is_dir() { &root } else { root.parent()? };
-        let FileId { inode, birth_ns } = id_of(directory).ok()?;
-        Some(format!("{inode:x}.{birth_ns:x}"))
+    pub fn volume_of(&self, container: &Container, path: &Path) -> Option<FileId> {
+        id_of(&self.mounted(container, mount_of(container, path)?).ok()?).ok()
     }
 
     /// The directory that holds a path of a container, and where it stands in the container: the
@@ -180,6 +176,7 @@ impl Host {
         let keeps = [&self.state_dir, &self.data_root, &self.data_root_of(container)];
         let is_volume = matches!(mount.source, MountSource::Volume(_));
         if KEPT.iter().any(|kept| host.starts_with(kept))
+            || host.starts_with(&self.state_dir)
             || !is_volume && keeps.into_iter().any(|kept| real.starts_with(kept))
         {
             return Err(Refused::System);
