@@ -499,10 +499,17 @@ impl Router {
         self.left.remove(&source);
         let Some(followed) = self.books.remove(source) else { return };
         let Followed { key, container, kind, .. } = followed;
-        if let Some(path) = kind.path() {
+        // Unless it is followed on another volume now.
+        let is_elsewhere = matches!(&kind, Kind::Declared { log, path, .. }
+            if self.declared_source(&container, log, path).is_some());
+        if let Some(path) = kind.path()
+            && !is_elsewhere
+        {
             self.routes.registry.forget_file(&container, path);
         }
-        if let Kind::Declared { log, path, .. } = &kind {
+        if let Kind::Declared { log, path, .. } = &kind
+            && !is_elsewhere
+        {
             self.routes.asker.released(&container, log, path);
         }
         if let Some(record) = record {

@@ -159,14 +159,20 @@ impl Router {
         self.put(source, Input::Removed(source));
     }
 
-    /// What is followed as this path of a container's log.
-    fn declared_source(&self, container_id: &str, log: &str, path: &str) -> Option<SourceToken> {
-        self.books.of_container(container_id).into_iter().find(|source| {
-            self.books.get(*source).is_some_and(|followed| {
-                matches!(&followed.kind, Kind::Declared { log: of, path: at, .. }
-                    if *of == log && *at == path)
-            })
-        })
+    /// What is followed as this path of a container's log, rather than what only is read to its end.
+    pub(super) fn declared_source(
+        &self,
+        container_id: &str,
+        log: &str,
+        path: &str,
+    ) -> Option<SourceToken> {
+        let followed = self.books.of_container(container_id).into_iter().filter_map(|source| {
+            let followed = self.books.get(source)?;
+            let is_it = matches!(&followed.kind, Kind::Declared { log: of, path: at, .. }
+                if *of == log && *at == path);
+            is_it.then_some((source, followed.removed))
+        });
+        followed.min_by_key(|(_, is_ending)| *is_ending).map(|(source, _)| source)
     }
 
     /// A log that was deleted with its container before it was found.
