@@ -92,11 +92,13 @@ fn nothing_is_left_of_containers_that_come_and_go_as_fast_as_dockerd_can() {
 fn churn(sides: &[Side], mut live: impl FnMut(&str, Duration) -> Vec<Lived>) -> Vec<Lived> {
     let mut all = live("warm", WARM_UP);
     let mut before: Vec<Rest> = sides.iter().map(|side| Rest::settled(&side.station)).collect();
+    let first = before.clone();
     for round in 1..=ROUNDS_MAX {
         all.extend(live(&format!("churn{round}"), time()));
         let mut is_as_before = true;
-        for (side, before) in sides.iter().zip(&mut before) {
+        for ((side, before), first) in sides.iter().zip(&mut before).zip(&first) {
             let after = before.awaited(&side.station);
+            after.expect_bounded_since(first);
             eprintln!("{}: {before:?} before round {round}, and {after:?} after", side.name);
             is_as_before &= !after.has_grown_since(before);
             *before = after;

@@ -8,6 +8,8 @@ use super::super::station::{Station, sum};
 
 /// What the allocator may keep of a churn: pages that a few small things are left in.
 const MEMORY_SLACK_BYTES: u64 = 8 << 20;
+/// And what of the most that there was at once, where the machine is busy with other things.
+const MEMORY_KEPT_BYTES: u64 = 32 << 20;
 /// For memory to be given back.
 const GIVEN_BACK: Duration = Duration::from_secs(15);
 /// Between two looks.
@@ -88,6 +90,14 @@ impl Rest {
             !now.has_grown_since(self)
         });
         now
+    }
+
+    /// Also over several churns.
+    #[track_caller]
+    pub(super) fn expect_bounded_since(&self, first: &Self) {
+        let limit = first.resident_bytes + MEMORY_KEPT_BYTES;
+        let now = self.resident_bytes;
+        assert!(now <= limit, "{} bytes were resident, and now {now}", first.resident_bytes);
     }
 
     /// In memory.
